@@ -1,0 +1,3 @@
+"""Cases that prove a transport or a server of your own."""
+
+from __future__ import annotations

@@ -1,0 +1,238 @@
+"""A light client for the Tinker fine-tuning API.
+
+Public names are resolved when first used (PEP 562): importing this package loads the version and nothing
+else, starts no thread and configures no logging.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from tinker_lite._version import __version__
+
+if TYPE_CHECKING:
+    from tinker_lite import types
+    from tinker_lite.clients.raw import (
+        AsyncTinker,
+        Tinker,
+    )
+    from tinker_lite.clients.rest_client import (
+        RestClient,
+    )
+    from tinker_lite.clients.sampling_client import (
+        SamplingClient,
+    )
+    from tinker_lite.clients.service_client import (
+        ServiceClient,
+    )
+    from tinker_lite.clients.status import (
+        ClientStatus,
+    )
+    from tinker_lite.clients.training_client import (
+        TrainingClient,
+    )
+    from tinker_lite.config import (
+        RetryConfig,
+    )
+    from tinker_lite.engine.future import (
+        APIFuture,
+    )
+    from tinker_lite.errors import (
+        APIConnectionError,
+        APIError,
+        APIResponseValidationError,
+        APIStatusError,
+        APITimeoutError,
+        AuthenticationError,
+        BadRequestError,
+        BillingError,
+        ConfigError,
+        ConflictError,
+        InternalServerError,
+        NotFoundError,
+        PermissionDeniedError,
+        RateLimitError,
+        RequestFailedError,
+        ResultExpiredError,
+        RetrievalError,
+        TinkerError,
+        TransportError,
+        UnprocessableEntityError,
+    )
+    from tinker_lite.http import (
+        AsyncTransport,
+        Timeout,
+        Transport,
+    )
+    from tinker_lite.types import (
+        AdamParams,
+        Checkpoint,
+        CheckpointType,
+        Datum,
+        EncodedTextChunk,
+        ForwardBackwardOutput,
+        GetServerCapabilitiesResponse,
+        LoraConfig,
+        ModelID,
+        ModelInput,
+        ModelInputChunk,
+        OptimStepRequest,
+        OptimStepResponse,
+        ParsedCheckpointTinkerPath,
+        QueueState,
+        SampleRequest,
+        SampleResponse,
+        SampledSequence,
+        SamplingParams,
+        StopReason,
+        SupportedModel,
+        TensorData,
+        TensorDtype,
+        TrainingRun,
+    )
+
+__all__ = [
+    "APIConnectionError",
+    "APIError",
+    "APIFuture",
+    "APIResponseValidationError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AdamParams",
+    "AsyncTinker",
+    "AsyncTransport",
+    "AuthenticationError",
+    "BadRequestError",
+    "BillingError",
+    "Checkpoint",
+    "CheckpointType",
+    "ClientStatus",
+    "ConfigError",
+    "ConflictError",
+    "Datum",
+    "EncodedTextChunk",
+    "ForwardBackwardOutput",
+    "GetServerCapabilitiesResponse",
+    "InternalServerError",
+    "LoraConfig",
+    "ModelID",
+    "ModelInput",
+    "ModelInputChunk",
+    "NotFoundError",
+    "OptimStepRequest",
+    "OptimStepResponse",
+    "ParsedCheckpointTinkerPath",
+    "PermissionDeniedError",
+    "QueueState",
+    "RateLimitError",
+    "RequestFailedError",
+    "RestClient",
+    "ResultExpiredError",
+    "RetrievalError",
+    "RetryConfig",
+    "SampleRequest",
+    "SampleResponse",
+    "SampledSequence",
+    "SamplingClient",
+    "SamplingParams",
+    "ServiceClient",
+    "StopReason",
+    "SupportedModel",
+    "TensorData",
+    "TensorDtype",
+    "Timeout",
+    "Tinker",
+    "TinkerError",
+    "TrainingClient",
+    "TrainingRun",
+    "Transport",
+    "TransportError",
+    "UnprocessableEntityError",
+    "__version__",
+    "types",
+]
+
+_HOMES: dict[str, tuple[str, ...]] = {
+    "tinker_lite.clients.raw": (
+        "AsyncTinker",
+        "Tinker",
+    ),
+    "tinker_lite.clients.rest_client": ("RestClient",),
+    "tinker_lite.clients.sampling_client": ("SamplingClient",),
+    "tinker_lite.clients.service_client": ("ServiceClient",),
+    "tinker_lite.clients.status": ("ClientStatus",),
+    "tinker_lite.clients.training_client": ("TrainingClient",),
+    "tinker_lite.config": ("RetryConfig",),
+    "tinker_lite.engine.future": ("APIFuture",),
+    "tinker_lite.errors": (
+        "APIConnectionError",
+        "APIError",
+        "APIResponseValidationError",
+        "APIStatusError",
+        "APITimeoutError",
+        "AuthenticationError",
+        "BadRequestError",
+        "BillingError",
+        "ConfigError",
+        "ConflictError",
+        "InternalServerError",
+        "NotFoundError",
+        "PermissionDeniedError",
+        "RateLimitError",
+        "RequestFailedError",
+        "ResultExpiredError",
+        "RetrievalError",
+        "TinkerError",
+        "TransportError",
+        "UnprocessableEntityError",
+    ),
+    "tinker_lite.http": (
+        "AsyncTransport",
+        "Timeout",
+        "Transport",
+    ),
+    "tinker_lite.types": (
+        "AdamParams",
+        "Checkpoint",
+        "CheckpointType",
+        "Datum",
+        "EncodedTextChunk",
+        "ForwardBackwardOutput",
+        "GetServerCapabilitiesResponse",
+        "LoraConfig",
+        "ModelID",
+        "ModelInput",
+        "ModelInputChunk",
+        "OptimStepRequest",
+        "OptimStepResponse",
+        "ParsedCheckpointTinkerPath",
+        "QueueState",
+        "SampleRequest",
+        "SampleResponse",
+        "SampledSequence",
+        "SamplingParams",
+        "StopReason",
+        "SupportedModel",
+        "TensorData",
+        "TensorDtype",
+        "TrainingRun",
+    ),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from where it lives, once."""
+    if name == "types":
+        return importlib.import_module("tinker_lite.types")
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'tinker_lite' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names, whether they have been used or not."""
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""The public faces: thin classes over the engine."""

@@ -1,0 +1,207 @@
+"""Settings, and the one place that reads environment variables.
+
+Resolution order is argument, environment, default (protocol section 1.1); an empty string counts as
+not set. ``resolve`` takes the environment as a mapping, so that it is a function of its arguments.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from tinker_lite.errors import ConfigError
+from tinker_lite.http import Headers, Timeout
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Config", "RetryConfig", "Secret", "resolve"]
+
+DEFAULT_BASE_URL = "https://tinker.thinkingmachines.dev/services/tinker-prod"
+LOCAL_SCHEME = "local:"
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@final
+class Secret:
+    """A credential that shows itself only when asked by name.
+
+    Args:
+        value: The credential's text.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The credential's text."""
+        return self._value
+
+    def __repr__(self) -> str:
+        """Never the value."""
+        return "Secret(<redacted>)"
+
+    def __reduce__(self) -> str | tuple[object, ...]:
+        """Refuse pickling: a credential must not travel by accident."""
+        raise TypeError("A Secret cannot be pickled or copied.")
+
+
+class RetryConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How failed calls are repeated.
+
+    Attributes:
+        max_retries: Repeats after the first attempt.
+        delay_base_s: First delay, in seconds; doubles each time.
+        delay_max_s: Longest delay chosen by this client, in seconds.
+        jitter: Share of a delay that is taken off at random, 0 to 1.
+        total_s: Seconds after which no further attempt starts.
+
+    Source: protocol sections 5.1 and 5.2.
+    """
+
+    max_retries: int = 10
+    delay_base_s: float = 0.5
+    delay_max_s: float = 10.0
+    jitter: float = 0.25
+    total_s: float = 300.0
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a client needs to know before its first call.
+
+    Attributes:
+        base_url: Where the service is, or ``local:`` / ``local:PATH`` for the embedded one.
+        api_key: The credential, or None where none is needed.
+        project_id: Project of new sessions.
+        tags: Tags of new sessions.
+        default_headers: Sent with every call, above the library's own.
+        timeout: Limits of one attempt; None means each endpoint's own.
+        retry: How failed calls are repeated.
+    """
+
+    base_url: str
+    api_key: Secret | None = None
+    project_id: str | None = None
+    tags: tuple[str, ...] = ()
+    default_headers: Headers = Headers()
+    timeout: Timeout | None = None
+    retry: RetryConfig = RetryConfig()
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the embedded service answers."""
+        return self.base_url.startswith(LOCAL_SCHEME)
+
+    @property
+    def local_data_dir(self) -> str | None:
+        """Where the embedded service keeps its store; None is a temporary place."""
+        return self.base_url[len(LOCAL_SCHEME) :] or None
+
+
+def resolve(
+    environ: Mapping[str, str] | None = None,
+    *,
+    base_url: str | None = None,
+    api_key: str | None = None,
+    project_id: str | None = None,
+    default_headers: Mapping[str, str] | None = None,
+    timeout: float | Timeout | None = None,
+    max_retries: int | None = None,
+) -> Config:
+    """Settings from arguments, environment and defaults.
+
+    Args:
+        environ: The environment; None is the process's own.
+        base_url: See ``Config``; ``TINKER_BASE_URL`` when not given.
+        api_key: ``TINKER_API_KEY`` when not given.
+        project_id: ``TINKER_PROJECT_ID`` when not given.
+        default_headers: Extra headers for every call.
+        timeout: Seconds, or a ``Timeout``; None keeps each endpoint's own.
+        max_retries: Repeats after the first attempt.
+
+    Raises:
+        ConfigError: A setting is missing or cannot work; the text names it.
+    """
+    env = os.environ if environ is None else environ
+    url = (base_url or env.get("TINKER_BASE_URL") or DEFAULT_BASE_URL).rstrip("/")
+    key = api_key or env.get("TINKER_API_KEY") or None
+    config = Config(
+        base_url=url,
+        api_key=None if key is None else Secret(key),
+        project_id=project_id or env.get("TINKER_PROJECT_ID") or None,
+        tags=_tags(env.get("TINKER_TAGS", "")),
+        default_headers=Headers([*_access_headers(env), *(default_headers or {}).items()]),
+        timeout=None if timeout is None else Timeout.of(timeout),
+        retry=_retry(max_retries),
+    )
+    if not config.is_local:
+        _check_url(url)
+        _check_key(url, key, allow_http=env.get("TINKER_LITE_ALLOW_HTTP") == "1")
+    return config
+
+
+def _tags(text: str) -> tuple[str, ...]:
+    """Comma-separated tags, first occurrence of each, in order."""
+    return tuple(dict.fromkeys(tag.strip() for tag in text.split(",") if tag.strip()))
+
+
+def _access_headers(env: Mapping[str, str]) -> list[tuple[str, str]]:
+    names = {
+        "CF-Access-Client-Id": "CLOUDFLARE_ACCESS_CLIENT_ID",
+        "CF-Access-Client-Secret": "CLOUDFLARE_ACCESS_CLIENT_SECRET",
+    }
+    return [(header, env[name]) for header, name in names.items() if env.get(name)]
+
+
+def _retry(max_retries: int | None) -> RetryConfig:
+    if max_retries is None:
+        return RetryConfig()
+    if max_retries < 0:
+        raise ConfigError(f"max_retries is {max_retries}; it must be 0 or more.")
+    return RetryConfig(max_retries=max_retries)
+
+
+def _check_url(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConfigError(
+            f"base_url {url!r} is not a URL the client can call. Give https://host[:port][/path], "
+            "http:// for a server on this machine, or local: for the embedded service "
+            "(argument base_url or variable TINKER_BASE_URL)."
+        )
+    if "@" in parts.netloc:
+        raise ConfigError(
+            "base_url holds a user name or password, which would end up in logs. "
+            "Give the credential as api_key or in TINKER_API_KEY."
+        )
+    try:
+        _ = parts.port
+    except ValueError:
+        raise ConfigError(f"base_url {url!r} has a port that is not a number.") from None
+
+
+def _check_key(url: str, key: str | None, *, allow_http: bool) -> None:
+    parts = urlsplit(url)
+    if parts.hostname in _LOOPBACK:
+        return
+    if key is None:
+        raise ConfigError(
+            f"No API key for {url}. Set the variable TINKER_API_KEY or give api_key=. "
+            'To try the library without an account use base_url="local:" (or the variable '
+            "TINKER_BASE_URL=local:), which needs none."
+        )
+    if parts.scheme == "http" and not allow_http:
+        raise ConfigError(
+            f"base_url {url!r} would send the API key unencrypted. Use https://, or set "
+            "TINKER_LITE_ALLOW_HTTP=1 if the network is trusted."
+        )
+    if url == DEFAULT_BASE_URL and not key.startswith(("tml-", "eyJ")):
+        raise ConfigError(
+            "The API key does not look like one of this service: it must begin with 'tml-' "
+            "(or be a token beginning with 'eyJ'). Check TINKER_API_KEY or api_key=."
+        )

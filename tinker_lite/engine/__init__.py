@@ -1,0 +1,1 @@
+"""Everything that takes time, once; the runtimes that host it; the futures it answers with."""

@@ -1,0 +1,86 @@
+"""Waiting for the result of a submission: the poll loop around the machine of ``protocol.poll``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+from tinker_lite.engine.call import CallIO, R, perform, prepare
+from tinker_lite.errors import APIConnectionError, TransportError
+from tinker_lite.protocol.endpoints import BY_NAME, Endpoint
+from tinker_lite.protocol.poll import Ask, Failed, Finished, PollState, after_error, after_reply
+from tinker_lite.types import FutureRetrieveRequest, QueueState
+
+if TYPE_CHECKING:
+    from tinker_lite.config import Config
+
+__all__ = ["QueueReport", "retrieve"]
+
+QueueReport: TypeAlias = Callable[[QueueState, str | None], None]
+
+
+async def retrieve(
+    request_id: str,
+    endpoint: Endpoint,
+    config: Config,
+    io: CallIO[R],
+    *,
+    report: QueueReport | None = None,
+    submit_s: float | None = None,
+) -> bytes:
+    """Poll until the result is there, and return its encoded body.
+
+    Args:
+        request_id: The service's name for the operation.
+        endpoint: The submission's row of the table.
+        config: As for any call.
+        io: The world.
+        report: Told the queue state of every pending answer that has one.
+        submit_s: Seconds the submission took, which the first poll reports to the server.
+
+    Raises:
+        RetrievalError: The result will not come.
+        ResultExpiredError: It was there and is gone.
+        RequestFailedError: The operation failed on the server.
+    """
+    state = PollState()
+    while True:
+        match await _poll(state, request_id, endpoint, config, io, submit_s):
+            case Finished(body=body):
+                return body
+            case Failed(error=error):
+                raise error
+            case Ask() as ask:
+                if report is not None and ask.queue_state is not None:
+                    report(ask.queue_state, ask.reason)
+                state = ask.state
+                if ask.delay_s:
+                    await io.sleep(ask.delay_s)
+
+
+async def _poll(
+    state: PollState,
+    request_id: str,
+    endpoint: Endpoint,
+    config: Config,
+    io: CallIO[R],
+    submit_s: float | None,
+) -> Ask | Finished | Failed:
+    headers = {
+        "X-Tinker-Request-Type": endpoint.request_type,
+        "X-Tinker-Request-Iteration": str(state.iteration),
+    }
+    if submit_s is not None and state.iteration == 0:
+        headers["X-Tinker-Create-Promise-Roundtrip-Time"] = f"{submit_s:.6f}"
+    body = FutureRetrieveRequest(request_id=request_id, allow_metadata_only=not state.whole)
+    retrieve_row = BY_NAME["futures.retrieve"]
+    # The server holds a poll for up to 40 s; a shorter limit meant for other calls must not cut it.
+    call = prepare(config, retrieve_row, body, headers=headers, timeout_s=retrieve_row.timeout_s)
+    try:
+        reply = await perform(call, config, io)
+    except APIConnectionError as error:
+        cause = error.__cause__
+        if not isinstance(cause, TransportError):
+            raise
+        return after_error(state, cause, request_id=request_id, operation=endpoint.name)
+    return after_reply(state, reply, request_id=request_id, operation=endpoint.name)

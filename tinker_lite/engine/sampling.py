@@ -1,0 +1,109 @@
+"""The operations of one sampling client: its session first, then samples, all at once."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, TypeVar
+
+from msgspec.structs import replace
+
+from tinker_lite.errors import RateLimitError, ResultExpiredError, TinkerError
+from tinker_lite.protocol.sequences import with_sequence_ids
+from tinker_lite.types import GetSamplerResponse, QueueState, SampleRequest, SampleResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tinker_lite.engine.future import APIFuture
+    from tinker_lite.engine.session import Session, Submitted
+
+__all__ = ["SamplingOperations"]
+
+T = TypeVar("T")
+
+# Protocol section 5.4: what a refused sample waits for before it is offered again.
+BACKPRESSURE_S = 1.0
+
+
+class SamplingOperations:
+    """What a sampling client does on the loop.
+
+    Args:
+        session: The connection.
+        open_: Makes the sampling session and returns its id.
+        operation: What is being opened, for messages.
+        first_seq_id: Where this client's sample numbers start; copies in other processes start
+            elsewhere.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        open_: Callable[[], Awaitable[str]],
+        operation: str,
+        *,
+        first_seq_id: int = 0,
+    ) -> None:
+        self.session = session
+        self.last_error: BaseException | None = None
+        self.queue_state: tuple[QueueState, str | None] | None = None
+        self._next_seq_id = itertools.count(first_seq_id).__next__
+        self._sampler: GetSamplerResponse | None = None
+        self.opening = self.start(operation, open_)
+
+    def start(self, operation: str, work: Callable[[], Awaitable[T]]) -> APIFuture[T]:
+        """Start work; thread-safe."""
+        self.session.runtime.check_usable()
+        if self.session.closed:
+            raise RuntimeError(f"{operation}: the ServiceClient of this client is closed.")
+
+        async def run() -> T:
+            try:
+                return await work()
+            except TinkerError as error:
+                self.last_error = error
+                raise
+
+        return self.session.runtime.start(run, operation)
+
+    async def session_id(self) -> str:
+        """The sampling session's id; raises what opening it raised."""
+        return await self.opening.shared()
+
+    async def sample(self, request: SampleRequest) -> SampleResponse:
+        """Sample, and do it again under a new number if the service has lost the result."""
+        while True:
+            try:
+                return await self._sample_once(request)
+            except ResultExpiredError:
+                continue
+
+    async def _sample_once(self, request: SampleRequest) -> SampleResponse:
+        numbered = replace(
+            request, sampling_session_id=await self.session_id(), seq_id=self._next_seq_id()
+        )
+        sent = await self._offered(numbered)
+        response = await self.session.result("sampling.asample", SampleResponse, sent, self._report)
+        return with_sequence_ids(response, sent.future)
+
+    async def _offered(self, request: SampleRequest) -> Submitted:
+        """Submit, offering the same request for as long as the service asks to hold back."""
+        headers = {"X-Tinker-Sampling-Backpressure": "1"}
+        while True:
+            try:
+                return await self.session.submit("sampling.asample", request, headers)
+            except RateLimitError:
+                await self.session.io.sleep(BACKPRESSURE_S)
+
+    async def sampler(self) -> GetSamplerResponse:
+        """What is sampled from; asked once."""
+        if self._sampler is None:
+            self._sampler = await self.session.call(
+                "sampling.get_sampler",
+                GetSamplerResponse,
+                path={"sampler": await self.session_id()},
+            )
+        return self._sampler
+
+    def _report(self, state: QueueState, reason: str | None) -> None:
+        self.queue_state = (state, reason)

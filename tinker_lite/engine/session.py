@@ -1,0 +1,273 @@
+"""A client's connection to the service: calls, submissions, the session and its heartbeat.
+
+The session is made at the first call that needs one, once, however many callers wait for it; a
+failure is raised to those callers and the next one tries anew.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import weakref
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+import anyio
+import msgspec
+
+from tinker_lite.engine.backlog import Backlog
+from tinker_lite.engine.call import perform, prepare, raise_for_status
+from tinker_lite.engine.future import loop_poster
+from tinker_lite.engine.retrieval import QueueReport, retrieve
+from tinker_lite.engine.world import AnyioIO
+from tinker_lite.errors import APIStatusError, NotFoundError, TinkerError
+from tinker_lite.http import AsyncTransport, Headers
+from tinker_lite.protocol.endpoints import BY_NAME, PROTOCOL_VERSION
+from tinker_lite.protocol.replies import Reply, read_reply
+from tinker_lite.types import (
+    ClientConfigRequest,
+    ClientConfigResponse,
+    ClientSessionFinishReason,
+    CreateSessionRequest,
+    CreateSessionResponse,
+    FinishSessionRequest,
+    SessionHeartbeatRequest,
+    UntypedAPIFuture,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from tinker_lite.config import Config
+    from tinker_lite.engine.runtime import Runtime
+    from tinker_lite.wire.urls import QueryValue
+
+__all__ = ["FinishReason", "Once", "Session", "Submitted"]
+
+T = TypeVar("T")
+FinishReason = Literal["success", "errored", "interrupted"]
+
+logger = logging.getLogger("tinker_lite")
+
+# Protocol section 8: first beat after 10 s, then 10 s after the previous one; silence of 120 s is
+# worth a warning.
+HEARTBEAT_S = 10.0
+HEARTBEAT_WARNING_S = 120.0
+
+# How long closing waits for queued operations to be accepted: as long as one call may be repeated.
+CLOSE_DRAIN_S = 300.0
+
+
+class Once(Generic[T]):
+    """A value that is made by the first who asks, while the others wait; failures are not kept.
+
+    How to make it comes with the question, so that a client and its values form no reference cycle.
+    """
+
+    def __init__(self) -> None:
+        self._lock: anyio.Lock | None = None
+        self._made: list[T] = []
+
+    async def get(self, make: Callable[[], Awaitable[T]]) -> T:
+        """The value, made now if it has to be."""
+        if not self._made:
+            if self._lock is None:
+                self._lock = anyio.Lock()
+            async with self._lock:
+                if not self._made:
+                    self._made.append(await make())
+        return self._made[0]
+
+    @property
+    def value(self) -> T | None:
+        """The value if it has been made."""
+        return self._made[0] if self._made else None
+
+
+class Submitted(msgspec.Struct, frozen=True):
+    """An accepted submission and how long accepting it took, in seconds."""
+
+    future: UntypedAPIFuture
+    submit_s: float
+
+
+class Session:
+    """What all clients of one service client share.
+
+    Args:
+        config: Settings.
+        transport: Sends every request.
+        runtime: Hosts the operations.
+        owns_transport: Whether closing the session closes the transport.
+        user_metadata: Text by name, stored with the session.
+        display_name: The session's name for people.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        transport: AsyncTransport,
+        runtime: Runtime,
+        *,
+        owns_transport: bool,
+        user_metadata: Mapping[str, str] | None = None,
+        display_name: str | None = None,
+    ) -> None:
+        self.config = config
+        self.runtime = runtime
+        self.transport = transport
+        self.io = AnyioIO(transport)
+        self.backlog = Backlog()
+        runtime.watch(self.backlog)
+        self.closed = False
+        self.last_error: BaseException | None = None
+        self.next_model_seq_id = itertools.count().__next__
+        self.next_sampling_seq_id = itertools.count().__next__
+        self._owns_transport = owns_transport
+        self._metadata = dict(user_metadata or {})
+        self._display_name = display_name
+        self._client_config: Once[ClientConfigResponse] = Once()
+        self._session_id: Once[str] = Once()
+
+    # Calls.
+
+    async def reply(
+        self,
+        name: str,
+        body: object = None,
+        *,
+        path: Mapping[str, str] | None = None,
+        query: Mapping[str, QueryValue] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Make a call and return its successful answer, undecoded."""
+        call = prepare(self.config, BY_NAME[name], body, path=path, query=query, headers=headers)
+        return raise_for_status(await perform(call, self.config, self.io), name)
+
+    async def call(self, name: str, type_: type[T], body: object = None, **parts: Any) -> T:
+        """Make a call and return its decoded answer; ``parts`` are those of ``reply``."""
+        return read_reply(await self.reply(name, body, **parts), type_, name)
+
+    async def submit(
+        self, name: str, body: object, headers: Mapping[str, str] | None = None
+    ) -> Submitted:
+        """Send a submission and return the service's promise."""
+        started = self.io.now()
+        future = await self.call(name, UntypedAPIFuture, body, headers=headers)
+        return Submitted(future, self.io.now() - started)
+
+    async def result(
+        self, name: str, type_: type[T], submitted: Submitted, report: QueueReport | None = None
+    ) -> T:
+        """Wait for the result of a submission."""
+        body = await retrieve(
+            submitted.future.request_id,
+            BY_NAME[name],
+            self.config,
+            self.io,
+            report=report,
+            submit_s=submitted.submit_s,
+        )
+        return read_reply(Reply(status=200, headers=Headers(), body=body), type_, name)
+
+    # The session.
+
+    async def client_config(self) -> ClientConfigResponse:
+        """The server's settings for its clients; defaults where it has no such route."""
+        return await self._client_config.get(self._fetch_client_config)
+
+    async def _fetch_client_config(self) -> ClientConfigResponse:
+        request = ClientConfigRequest(sdk_version=PROTOCOL_VERSION)
+        try:
+            return await self.call("service.client_config", ClientConfigResponse, request)
+        except NotFoundError:
+            return ClientConfigResponse()
+
+    async def session_id(self) -> str:
+        """The session's id; the first caller makes the session."""
+        if self.closed:
+            raise RuntimeError("This ServiceClient is closed; make a new one.")
+        return await self._session_id.get(self._create)
+
+    async def _create(self) -> str:
+        await self.client_config()
+        request = CreateSessionRequest(
+            tags=self.config.tags,
+            user_metadata=self._metadata,
+            sdk_version=PROTOCOL_VERSION,
+            project_id=self.config.project_id,
+            display_name=self._display_name,
+        )
+        made = await self.call("service.create_session", CreateSessionResponse, request)
+        for level, message in (
+            (logging.INFO, made.info_message),
+            (logging.WARNING, made.warning_message),
+            (logging.ERROR, made.error_message),
+        ):
+            if message:
+                logger.log(level, "%s", message)
+        self_ref: weakref.ref[Session] = weakref.ref(self)
+        self.runtime.start(
+            partial(_beat, self_ref, made.session_id), f"heartbeat of session {made.session_id}"
+        )
+        return made.session_id
+
+    async def beat(self, session_id: str) -> bool:
+        """Send one heartbeat; False when the session is over."""
+        try:
+            await self.reply(
+                "service.session_heartbeat", SessionHeartbeatRequest(session_id=session_id)
+            )
+        except APIStatusError as error:
+            return error.status_code != 410
+        return True
+
+    async def finish(self, reason: FinishReason, detail: str | None = None) -> None:
+        """Tell the service why the session ends; a server without the route does not mind."""
+        if self.closed:
+            return
+        self.closed = True
+        if reason == "success":
+            await self._queue_sent()
+        session_id = self._session_id.value
+        try:
+            if session_id is not None:
+                await self.reply(
+                    "service.finish_session",
+                    FinishSessionRequest(
+                        reason=ClientSessionFinishReason(type=reason), detail=detail
+                    ),
+                    path={"session": session_id},
+                )
+        except NotFoundError:
+            logger.debug("This server does not know how to finish a session")
+        finally:
+            if self._owns_transport:
+                await self.transport.aclose()
+
+    async def _queue_sent(self) -> None:
+        """Wait until everything queued has been accepted, or the patience for it runs out."""
+        sent = anyio.Event()
+        post = loop_poster()
+        self.backlog.when_sent(lambda: post(sent.set))
+        with anyio.move_on_after(CLOSE_DRAIN_S):
+            await sent.wait()
+
+
+async def _beat(session_ref: weakref.ref[Session], session_id: str) -> None:
+    """Beat until the session is closed or collected; only a weak reference is held while asleep."""
+    last_success = anyio.current_time()
+    while True:
+        await anyio.sleep(HEARTBEAT_S)
+        session = session_ref()
+        if session is None or session.closed:
+            return
+        try:
+            if not await session.beat(session_id):
+                return
+            last_success = anyio.current_time()
+        except TinkerError as error:
+            silence_s = anyio.current_time() - last_success
+            if silence_s > HEARTBEAT_WARNING_S:
+                logger.warning("No heartbeat got through for %.0f s: %s", silence_s, error)
+        del session

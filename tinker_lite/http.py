@@ -1,0 +1,422 @@
+"""The seam: what a transport is given, what it gives back, and what it promises.
+
+A transport is any object with ``send`` and ``close`` (blocking), or ``send`` and ``aclose`` as
+coroutine functions (async). It promises:
+
+1. ``send(request)`` returns when the response head is in; the body is an iterator of bytes that
+   yields as bytes arrive. Closing a response, or the transport, twice is harmless.
+2. A request body is ``bytes``, or an iterable of bytes (an async iterable in the async form): a
+   large upload never sits in memory.
+3. Bytes in, bytes out. No retries (not even on a stale connection: the error says
+   ``reused_connection``, and the engine repeats where that is safe), no redirects, cookies,
+   decompression, JSON or body logging.
+4. Safe for many threads (blocking) or many tasks (async) at once.
+5. Only ``TransportError`` subclasses leave it, each with ``may_have_arrived``; a short body is an
+   error, never an end.
+6. Limits come with the request: pool, connect, TLS, write, read (idle) and total seconds, and the
+   bytes of the head. Reading a body whole takes a byte limit too.
+7. After any failure or cancellation the transport is still usable, and no connection slot is lost.
+8. Headers are ordered pairs, looked up without regard to case. Nothing is added beyond what HTTP
+   needs: Host, the framing (Content-Length or Transfer-Encoding) and Connection.
+
+Retries, redirects, content decoding, idempotency keys, redaction and deadlines live above the seam.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from typing import Protocol as _Protocol
+from typing import TypeAlias, overload
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+
+from tinker_lite.errors import LimitExceeded, StreamAlreadyConsumed
+
+__all__ = [
+    "AnyTransport",
+    "AsyncResponse",
+    "AsyncTransport",
+    "HeaderPairs",
+    "Headers",
+    "Request",
+    "Response",
+    "Timeout",
+    "Transport",
+    "public_url",
+]
+
+HeaderPairs: TypeAlias = Iterable[tuple[str, str]]
+
+# Looked up in lower case. Every header here has carried a credential in some deployment of the
+# service; a repr, a log line or a recording shows its name only.
+SECRET_HEADERS = frozenset(
+    {
+        "authorization",
+        "cf-access-client-id",
+        "cf-access-client-secret",
+        "cookie",
+        "proxy-authorization",
+        "set-cookie",
+        "x-api-key",
+        "x-tinker-weights-access-token",
+    }
+)
+
+# h11 allows 16 KiB by default; signed-URL redirects and chatty proxies have been seen to need more,
+# and 64 KiB is still nothing to hold.
+MAX_HEAD_BYTES = 65_536
+
+
+def public_url(url: str) -> str:
+    """The URL without user info, query and fragment, fit for logs and error texts."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+class Headers:
+    """An ordered list of header pairs whose look-up ignores case.
+
+    Args:
+        pairs: Name and value pairs, in sending order; names may repeat.
+    """
+
+    __slots__ = ("_pairs",)
+
+    def __init__(self, pairs: HeaderPairs = ()) -> None:
+        self._pairs = tuple((name, value) for name, value in pairs)
+
+    @overload
+    def get(self, name: str) -> str | None: ...
+    @overload
+    def get(self, name: str, default: str) -> str: ...
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """The first value under ``name``, or ``default``."""
+        wanted = name.lower()
+        return next((value for key, value in self._pairs if key.lower() == wanted), default)
+
+    def get_all(self, name: str) -> list[str]:
+        """Every value under ``name``, in order."""
+        wanted = name.lower()
+        return [value for key, value in self._pairs if key.lower() == wanted]
+
+    def merged(self, pairs: HeaderPairs) -> Headers:
+        """A copy in which ``pairs`` replace every header of the same name."""
+        added = tuple(pairs)
+        replaced = {name.lower() for name, _ in added}
+        kept = tuple(pair for pair in self._pairs if pair[0].lower() not in replaced)
+        return Headers(kept + added)
+
+    def items(self) -> tuple[tuple[str, str], ...]:
+        """The pairs in sending order."""
+        return self._pairs
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        """Iterate over the pairs in sending order."""
+        return iter(self._pairs)
+
+    def __contains__(self, name: object) -> bool:
+        """Whether any header has this name."""
+        return isinstance(name, str) and self.get(name) is not None
+
+    def __len__(self) -> int:
+        """How many pairs there are."""
+        return len(self._pairs)
+
+    def __eq__(self, other: object) -> bool:
+        """Equal if the same values stand under the same names, in the same order."""
+        if not isinstance(other, Headers):
+            return NotImplemented
+        return _folded(self._pairs) == _folded(other._pairs)
+
+    def __hash__(self) -> int:
+        """Hash of the folded pairs."""
+        return hash(_folded(self._pairs))
+
+    def __repr__(self) -> str:
+        """The pairs, with the values of secret headers left out."""
+        shown = [
+            (name, "<redacted>" if name.lower() in SECRET_HEADERS else value)
+            for name, value in self._pairs
+        ]
+        return f"Headers({shown!r})"
+
+
+def _folded(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((name.lower(), value) for name, value in pairs)
+
+
+class Timeout(msgspec.Struct, frozen=True, kw_only=True):
+    """The time limits of one request, in seconds; None means no limit.
+
+    Attributes:
+        pool_s: Waiting for a free connection slot.
+        connect_s: Name look-up and TCP connect, for all addresses together.
+        tls_s: The TLS handshake.
+        write_s: Longest time without progress while sending.
+        read_s: Longest time without a byte while receiving.
+        total_s: The whole exchange, from the call to the last byte of the body.
+    """
+
+    pool_s: float | None = 60.0
+    connect_s: float | None = 5.0
+    tls_s: float | None = 10.0
+    write_s: float | None = 60.0
+    read_s: float | None = 60.0
+    total_s: float | None = None
+
+    @classmethod
+    def of(cls, value: float | Timeout | None) -> Timeout:
+        """A number of seconds bounds the silence and the whole; None lifts every limit."""
+        if isinstance(value, Timeout):
+            return value
+        if value is None:
+            return cls(
+                pool_s=None, connect_s=None, tls_s=None, write_s=None, read_s=None, total_s=None
+            )
+        connect_s = min(value, 5.0)
+        return cls(
+            pool_s=value,
+            connect_s=connect_s,
+            tls_s=min(value, 10.0),
+            write_s=value,
+            read_s=value,
+            total_s=value,
+        )
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
+    """One HTTP request, complete: a transport needs nothing else.
+
+    Attributes:
+        method: The HTTP method, upper case.
+        url: Absolute URL, without user info.
+        headers: What to send, in order. Without a Content-Length an iterable body goes out chunked.
+        body: ``bytes``, or an iterable of bytes matching the transport's form.
+        timeout: Limits in seconds.
+        max_head_bytes: Largest response head, in bytes.
+    """
+
+    method: str
+    url: str
+    headers: Headers = Headers()
+    body: bytes | Iterable[bytes] | AsyncIterable[bytes] = b""
+    timeout: Timeout = Timeout()
+    max_head_bytes: int = MAX_HEAD_BYTES
+
+    def __repr__(self) -> str:
+        """Method, public URL and headers; never the body."""
+        return f"Request({self.method} {public_url(self.url)}, {self.headers!r})"
+
+
+class _Head:
+    """What both forms of a response share: the head, and the rule that a body is read once."""
+
+    def __init__(self, status: int, headers: Headers, http_version: str) -> None:
+        self.status = status
+        self.headers = headers
+        self.http_version = http_version
+        self._handed_out = False
+
+    @property
+    def status_code(self) -> int:
+        """The HTTP status, under the name that status errors use."""
+        return self.status
+
+    def _hand_out(self) -> None:
+        if self._handed_out:
+            raise StreamAlreadyConsumed(
+                "The body of this response has been handed out already; keep what read() gave, "
+                "or make the request again."
+            )
+        self._handed_out = True
+
+    def __repr__(self) -> str:
+        """Status and headers, secrets left out."""
+        return f"{type(self).__name__}({self.status}, {self.headers!r})"
+
+
+class Response(_Head):
+    """A response whose head is in and whose body is still to be read.
+
+    Args:
+        status: The final HTTP status.
+        headers: The response headers.
+        body: The body, as bytes or as an iterator that yields as bytes arrive.
+        close: Called once by ``close``; gives the connection back or drops it.
+        http_version: ``"1.1"`` or ``"1.0"``.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        headers: Headers | HeaderPairs = (),
+        body: bytes | Iterable[bytes] = b"",
+        *,
+        close: Callable[[], None] | None = None,
+        http_version: str = "1.1",
+    ) -> None:
+        super().__init__(status, _as_headers(headers), http_version)
+        self._body = (body,) if isinstance(body, bytes) else body
+        self._close = close
+
+    def iter_bytes(self) -> Iterator[bytes]:
+        """The body's bytes as they arrive, once; the response closes itself at the end.
+
+        Raises:
+            TransportError: The body could not be read to its declared end.
+            StreamAlreadyConsumed: The body was asked for before.
+        """
+        self._hand_out()
+        return self._chunks()
+
+    def _chunks(self) -> Iterator[bytes]:
+        try:
+            for chunk in self._body:
+                if chunk:
+                    yield chunk
+        finally:
+            self.close()
+
+    def read(self, max_bytes: int | None = None) -> bytes:
+        """The whole body.
+
+        Args:
+            max_bytes: Largest body to accept, in bytes.
+
+        Raises:
+            LimitExceeded: The body is larger than ``max_bytes``.
+            TransportError: The body could not be read to its declared end.
+        """
+        collected = bytearray()
+        for chunk in self.iter_bytes():
+            collected += chunk
+            if _exceeds(collected, max_bytes):
+                self.close()
+                raise _too_large(max_bytes)
+        return bytes(collected)
+
+    def close(self) -> None:
+        """Let go of the connection; harmless when repeated."""
+        close, self._close = self._close, None
+        if close is not None:
+            close()
+
+    def __enter__(self) -> Response:
+        """Use the response as a context manager that closes it."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Close the response."""
+        self.close()
+
+
+class AsyncResponse(_Head):
+    """The async form of ``Response``: same arguments, with an async iterable body and close."""
+
+    def __init__(
+        self,
+        status: int,
+        headers: Headers | HeaderPairs = (),
+        body: bytes | AsyncIterable[bytes] = b"",
+        *,
+        close: Callable[[], Awaitable[None]] | None = None,
+        http_version: str = "1.1",
+    ) -> None:
+        super().__init__(status, _as_headers(headers), http_version)
+        self._body = _once(body) if isinstance(body, bytes) else body
+        self._close = close
+
+    def iter_bytes(self) -> AsyncGenerator[bytes, None]:
+        """Async form of ``Response.iter_bytes``; same result and errors.
+
+        Whoever stops early closes it (``contextlib.aclosing``) or the response.
+        """
+        self._hand_out()
+        return self._chunks()
+
+    async def _chunks(self) -> AsyncGenerator[bytes, None]:
+        try:
+            async for chunk in self._body:
+                if chunk:
+                    yield chunk
+        finally:
+            await self.aclose()
+
+    async def read(self, max_bytes: int | None = None) -> bytes:
+        """Async form of ``Response.read``; same argument, result and errors."""
+        self._hand_out()
+        collected = bytearray()
+        try:
+            async for chunk in self._body:
+                collected += chunk
+                if _exceeds(collected, max_bytes):
+                    raise _too_large(max_bytes)
+        finally:
+            await self.aclose()
+        return bytes(collected)
+
+    async def aclose(self) -> None:
+        """Let go of the connection; harmless when repeated."""
+        close, self._close = self._close, None
+        if close is not None:
+            await close()
+
+    async def __aenter__(self) -> AsyncResponse:
+        """Use the response as an async context manager that closes it."""
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Close the response."""
+        await self.aclose()
+
+
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    yield body
+
+
+def _as_headers(headers: Headers | HeaderPairs) -> Headers:
+    return headers if isinstance(headers, Headers) else Headers(headers)
+
+
+def _exceeds(collected: bytearray, max_bytes: int | None) -> bool:
+    return max_bytes is not None and len(collected) > max_bytes
+
+
+def _too_large(max_bytes: int | None) -> LimitExceeded:
+    return LimitExceeded(
+        f"The response body is larger than the {max_bytes} bytes allowed for it.",
+        may_have_arrived=True,
+    )
+
+
+class Transport(_Protocol):
+    """A blocking transport; see the promises at the top of this module."""
+
+    def send(self, request: Request) -> Response:
+        """Send one request and return when the response head is in.
+
+        Raises:
+            TransportError: Nothing usable came back; see ``may_have_arrived``.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close every connection; a later ``send`` raises ``TransportClosed``."""
+        ...
+
+
+class AsyncTransport(_Protocol):
+    """An async transport; see the promises at the top of this module."""
+
+    async def send(self, request: Request) -> AsyncResponse:
+        """Async form of ``Transport.send``; same argument, result and errors."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close every connection; a later ``send`` raises ``TransportClosed``."""
+        ...
+
+
+AnyTransport: TypeAlias = Transport | AsyncTransport

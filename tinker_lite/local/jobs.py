@@ -1,0 +1,62 @@
+"""Running the work behind a promise, and telling whose fault a failure is."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from tinker_lite.local.exchange import Refusal
+from tinker_lite.types import (
+    ForwardBackwardOutput,
+    RequestErrorCategory,
+    RequestFailedResponse,
+    SampleResponse,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tinker_lite.local.promises import Promise
+
+__all__ = ["perform"]
+
+logger = logging.getLogger("tinker_lite.local")
+
+_TOKEN_BYTES = 64  # a Python int and a float, and the two places that hold them
+
+
+def perform(promise: Promise, work: Callable[[], object]) -> None:
+    """Run the work and keep the promise with its result, or with what went wrong.
+
+    A ``ValueError`` or a ``Refusal`` is about what the caller sent; anything else is ours.
+    """
+    try:
+        outcome = work()
+    except (ValueError, Refusal) as error:
+        promise.finish(_failed(str(error), RequestErrorCategory.USER))
+    except Exception as error:
+        logger.exception("Request %s failed", promise.request_id)
+        text = f"{type(error).__name__}: {error}"
+        promise.finish(_failed(text, RequestErrorCategory.SERVER))
+    else:
+        promise.finish(outcome, _size_bytes(outcome))
+
+
+def _failed(text: str, category: RequestErrorCategory) -> RequestFailedResponse:
+    return RequestFailedResponse(error=text, category=category.value)
+
+
+def _size_bytes(outcome: object) -> int:
+    """Roughly how much memory a result takes."""
+    match outcome:
+        case ForwardBackwardOutput():
+            tensors = (tensor for output in outcome.loss_fn_outputs for tensor in output.values())
+            return sum(tensor.size_bytes for tensor in tensors)
+        case SampleResponse():
+            n_tokens = sum(len(sequence.tokens) for sequence in outcome.sequences)
+            n_scored = len(outcome.prompt_logprobs or ()) + sum(
+                len(row or ()) for row in outcome.topk_prompt_logprobs or ()
+            )
+            return _TOKEN_BYTES * (n_tokens + n_scored)
+        case _:
+            return 0

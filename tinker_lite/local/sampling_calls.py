@@ -1,0 +1,202 @@
+"""Handlers: samplers, and sampling from them (protocol section 2.10)."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from tinker_lite import types as t
+from tinker_lite.local.base_models import load_base_model
+from tinker_lite.local.exchange import Call, Refusal, Reply, json_reply
+from tinker_lite.local.generation import DecodingParams, GeneratedSequence, check_prompt
+from tinker_lite.local.jobs import perform
+from tinker_lite.local.model_calls import find_checkpoint, known_base
+from tinker_lite.local.snapshots import Weights
+from tinker_lite.local.state import Handlers, Sampler, State, fingerprint
+
+if TYPE_CHECKING:
+    from tinker_lite.local.adapted import ModelSnapshot
+    from tinker_lite.local.promises import Key
+    from tinker_lite.local.transformer import IntArray
+
+__all__ = ["SAMPLING_HANDLERS"]
+
+V = TypeVar("V")
+
+# A batch of sequences shares one key-value cache; this many fill about 400 MB at full length.
+MAX_SAMPLES = 128
+
+
+def create_sampling_session(state: State, call: Call) -> Reply:
+    """Give a name to a checkpoint, or to a bare base model."""
+    request = call.read(t.CreateSamplingSessionRequest)
+    weights = _weights(state, request.base_model, request.model_path)
+    sampler = Sampler(
+        sampler_id=f"{request.session_id}:sample:{request.sampling_session_seq_id}",
+        session_id=request.session_id,
+        weights=weights,
+        model_path=request.model_path,
+    )
+    with state.lock:
+        state.session(request.session_id)
+        known = state.samplers.setdefault(sampler.sampler_id, sampler)
+    if known != sampler:
+        raise Refusal(
+            400, f"sampling_session_seq_id: {sampler.sampler_id} was made for other weights already"
+        )
+    return json_reply(
+        t.CreateSamplingSessionResponse(
+            sampling_session_id=sampler.sampler_id, type="create_sampling_session"
+        )
+    )
+
+
+def get_sampler(state: State, call: Call) -> Reply:
+    """Say what a sampler holds."""
+    with state.lock:
+        sampler = _sampler(state, call.values["sampler"])
+    return json_reply(
+        t.GetSamplerResponse(
+            sampler_id=sampler.sampler_id,
+            base_model=sampler.weights.base_model,
+            model_path=sampler.model_path,
+        )
+    )
+
+
+def asample(state: State, call: Call) -> Reply:
+    """Queue sampling; several sequences of one prompt are decoded together."""
+    request = call.read(t.SampleRequest)
+    with state.lock:
+        weights = _sampled_weights(state, request)
+    try:
+        prompt, params = _checked(request, weights)
+    except ValueError as error:
+        raise Refusal(400, str(error)) from error
+    key: Key | None = None
+    if request.sampling_session_id is not None and request.seq_id is not None:
+        key = ("seq_id", f"sampler {request.sampling_session_id}", request.seq_id)
+    identity = fingerprint(call)
+    with state.lock:
+        promise = state.ledger.repeated(key, identity)
+        if promise is None:
+            promise = state.ledger.promise(key, identity)
+            ids = [f"{promise.request_id}:{i}" for i in range(request.num_samples)]
+            promise.submission = t.UntypedAPIFuture(
+                request_id=promise.request_id, sample_sequence_ids=ids
+            )
+            work = partial(_sample, state, weights, request, prompt, params, ids)
+            state.sampling.submit(partial(perform, promise, work))
+    return json_reply(promise.submission)
+
+
+def _weights(state: State, base_model: str | None, model_path: str | None) -> Weights:
+    if model_path is None:
+        if base_model is None:
+            raise Refusal(400, "base_model or model_path: give one of them")
+        return Weights(known_base(base_model).name)
+    record = find_checkpoint(state, model_path)
+    if base_model not in {None, record.base_model}:
+        raise Refusal(400, f"base_model: {model_path} fits {record.base_model}, not {base_model}")
+    return Weights(record.base_model, record.lora, state.store.files(record))
+
+
+def _sampler(state: State, sampler_id: str) -> Sampler:
+    sampler = state.samplers.get(sampler_id)
+    if sampler is None:
+        raise Refusal(404, f"There is no sampling session {sampler_id!r} here.")
+    state.session(sampler.session_id)
+    return sampler
+
+
+def _sampled_weights(state: State, request: t.SampleRequest) -> Weights:
+    if request.sampling_session_id is not None:
+        return _sampler(state, request.sampling_session_id).weights
+    return _weights(state, request.base_model, request.model_path)
+
+
+def _checked(request: t.SampleRequest, weights: Weights) -> tuple[IntArray, DecodingParams]:
+    """Read prompt and parameters.
+
+    Raises:
+        ValueError: They cannot be used; the text names the field.
+    """
+    for name in ("topk_sample_logprobs", "target_prompt_logprobs", "prompt_alt_tokens_k"):
+        if getattr(request, name):
+            raise ValueError(f"{name}: not offered by this service")
+    if not 1 <= request.num_samples <= MAX_SAMPLES:
+        raise ValueError(f"num_samples: must be 1 to {MAX_SAMPLES}, got {request.num_samples}")
+    if any(not isinstance(chunk, t.EncodedTextChunk) for chunk in request.prompt.chunks):
+        raise ValueError("prompt: the models here read text only, not pictures")
+    shape = load_base_model(weights.base_model).shape
+    if not 0 <= request.topk_prompt_logprobs <= shape.n_vocab:
+        raise ValueError(
+            f"topk_prompt_logprobs: must be 0 to {shape.n_vocab}, "
+            f"got {request.topk_prompt_logprobs}"
+        )
+    prompt = np.array(request.prompt.to_ints(), np.int64)
+    check_prompt(shape, prompt, n_more=1)
+    asked = request.sampling_params
+    params = DecodingParams(**{name: getattr(asked, name) for name in asked.__slots__})
+    return prompt, params
+
+
+def _sample(
+    state: State,
+    weights: Weights,
+    request: t.SampleRequest,
+    prompt: IntArray,
+    params: DecodingParams,
+    sequence_ids: list[str],
+) -> t.SampleResponse:
+    try:
+        snapshot = state.snapshots.get(weights)
+    except FileNotFoundError as error:
+        raise ValueError("The weights of this sampling session were deleted.") from error
+    sequences = snapshot.generate(prompt, params, request.num_samples)
+    return t.SampleResponse(
+        sequences=[_sequence(*pair) for pair in zip(sequences, sequence_ids, strict=True)],
+        prompt_logprobs=_prompt_logprobs(snapshot, prompt, request),
+        topk_prompt_logprobs=_topk_prompt_logprobs(snapshot, prompt, request),
+    )
+
+
+def _sequence(sequence: GeneratedSequence, sequence_id: str) -> t.SampledSequence:
+    return t.SampledSequence(
+        stop_reason="stop" if sequence.stop_reason == "stop" else "length",
+        tokens=sequence.tokens.tolist(),
+        logprobs=sequence.logprobs.tolist(),
+        sequence_id=sequence_id,
+    )
+
+
+def _prompt_logprobs(
+    snapshot: ModelSnapshot, prompt: IntArray, request: t.SampleRequest
+) -> list[float | None] | None:
+    if not request.prompt_logprobs:
+        return None
+    return _last(request.prompt_logprobs_last_n, snapshot.prompt_logprobs(prompt))
+
+
+def _topk_prompt_logprobs(
+    snapshot: ModelSnapshot, prompt: IntArray, request: t.SampleRequest
+) -> list[list[tuple[int, float]] | None] | None:
+    if not request.topk_prompt_logprobs:
+        return None
+    rows = snapshot.topk_prompt_logprobs(prompt, request.topk_prompt_logprobs)
+    return _last(request.prompt_logprobs_last_n, rows)
+
+
+def _last(n: int | None, values: list[V | None]) -> list[V | None]:
+    """The values with all but the last n blanked, if n is given."""
+    n_blank = 0 if n is None else max(0, len(values) - n)
+    return [None] * n_blank + values[n_blank:]
+
+
+SAMPLING_HANDLERS: Handlers = {
+    "service.create_sampling_session": create_sampling_session,
+    "sampling.get_sampler": get_sampler,
+    "sampling.asample": asample,
+}

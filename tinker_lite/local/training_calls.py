@@ -1,0 +1,116 @@
+"""Handlers: passes over a batch, and optimiser steps (protocol sections 2.6 and 12.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from tinker_lite import types as t
+from tinker_lite.local.adam import AdamHyper
+from tinker_lite.local.adapted import AdaptedModel, Example, LossOutput
+from tinker_lite.local.generation import check_prompt
+from tinker_lite.local.losses import check_loss_inputs, complete_config
+from tinker_lite.local.state import Handlers, Model, State, fingerprint
+
+if TYPE_CHECKING:
+    from tinker_lite.local.exchange import Call, Reply
+    from tinker_lite.local.transformer import ModelShape
+
+__all__ = ["TRAINING_HANDLERS"]
+
+Pass = Callable[[AdaptedModel], LossOutput]
+
+
+def forward(state: State, call: Call) -> Reply:
+    """Queue a pass that changes nothing."""
+    request = call.read(t.ForwardRequest)
+    model, batch = state.model(request.model_id), request.forward_input
+    with state.counting_refusals(model, request.seq_id):
+        examples = _examples(batch, model.base.shape)
+    work = partial(_forward, model, examples, batch)
+    return state.submit_training(model, request.seq_id, fingerprint(call), work)
+
+
+def forward_backward(state: State, call: Call) -> Reply:
+    """Queue a pass that adds to the pending gradient."""
+    request = call.read(t.ForwardBackwardRequest)
+    model, batch = state.model(request.model_id), request.forward_backward_input
+    with state.counting_refusals(model, request.seq_id):
+        examples = _examples(batch, model.base.shape)
+    work = partial(_forward_backward, model, examples, batch)
+    return state.submit_training(model, request.seq_id, fingerprint(call), work)
+
+
+def optim_step(state: State, call: Call) -> Reply:
+    """Queue a step with the pending gradient."""
+    request = call.read(t.OptimStepRequest)
+    model = state.model(request.model_id)
+    with state.counting_refusals(model, request.seq_id):
+        hyper = AdamHyper(**msgspec.structs.asdict(request.adam_params))
+
+    def step() -> t.OptimStepResponse:
+        return t.OptimStepResponse(metrics=model.trained().optim_step(hyper))
+
+    return state.submit_training(model, request.seq_id, fingerprint(call), step)
+
+
+def _examples(batch: t.ForwardBackwardInput, shape: ModelShape) -> list[Example]:
+    """Turn a batch into arrays, having checked it whole.
+
+    Raises:
+        ValueError: It cannot be used; the text names the example and the field.
+    """
+    complete_config(batch.loss_fn, batch.loss_fn_config or {})
+    if not batch.data:
+        raise ValueError("data: the batch is empty; give at least one example")
+    examples: list[Example] = []
+    for i, datum in enumerate(batch.data):
+        try:
+            examples.append(_example(datum, batch.loss_fn, shape))
+        except ValueError as error:
+            raise ValueError(f"data[{i}].{error}") from error
+    return examples
+
+
+def _example(datum: t.Datum, loss_fn: str, shape: ModelShape) -> Example:
+    if any(not isinstance(c, t.EncodedTextChunk) for c in datum.model_input.chunks):
+        raise ValueError("model_input: the models here read text only, not pictures")
+    tokens = np.array(datum.model_input.to_ints(), np.int64)
+    try:
+        check_prompt(shape, tokens)
+    except ValueError as error:
+        raise ValueError(f"model_input: {str(error).removeprefix('prompt: ')}") from error
+    inputs = {name: tensor.to_numpy() for name, tensor in datum.loss_fn_inputs.items()}
+    check_loss_inputs(loss_fn, inputs, len(tokens), shape.n_vocab)
+    return Example(tokens, inputs)
+
+
+def _forward(
+    model: Model, examples: Sequence[Example], batch: t.ForwardBackwardInput
+) -> t.ForwardBackwardOutput:
+    return _output(model.trained().forward(examples, batch.loss_fn, batch.loss_fn_config))
+
+
+def _forward_backward(
+    model: Model, examples: Sequence[Example], batch: t.ForwardBackwardInput
+) -> t.ForwardBackwardOutput:
+    return _output(model.trained().forward_backward(examples, batch.loss_fn, batch.loss_fn_config))
+
+
+def _output(found: LossOutput) -> t.ForwardBackwardOutput:
+    return t.ForwardBackwardOutput(
+        loss_fn_output_type="ArrayRecord",
+        loss_fn_outputs=[{"logprobs": t.TensorData.from_numpy(lp)} for lp in found.logprobs],
+        metrics=dict(found.metrics),
+    )
+
+
+TRAINING_HANDLERS: Handlers = {
+    "training.forward": forward,
+    "training.forward_backward": forward_backward,
+    "training.optim_step": optim_step,
+}

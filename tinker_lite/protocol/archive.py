@@ -1,0 +1,46 @@
+"""Where a checkpoint's archive is, from the answer of the archive endpoint."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from urllib.parse import urljoin
+
+from tinker_lite.errors import APIResponseValidationError
+from tinker_lite.protocol.replies import Reply, read_reply
+from tinker_lite.types import CheckpointArchiveUrlResponse
+
+__all__ = ["archive_location"]
+
+# Protocol section 2.9: how long a signed URL is taken to work when the server does not say.
+DEFAULT_LIFETIME = timedelta(minutes=15)
+
+
+def archive_location(reply: Reply, request_url: str, now: datetime) -> CheckpointArchiveUrlResponse:
+    """The signed URL: from a redirect's ``Location``, or from a JSON body.
+
+    Args:
+        reply: The answer, which was not followed.
+        request_url: The URL asked, for a relative ``Location``.
+        now: The present, for the default expiry.
+
+    Raises:
+        APIResponseValidationError: The answer names no place.
+    """
+    if reply.ok:
+        return read_reply(reply, CheckpointArchiveUrlResponse, "checkpoints.archive")
+    location = reply.headers.get("location")
+    if location is None:
+        raise APIResponseValidationError(
+            reply, message=f"checkpoints.archive answered {reply.status} without a Location."
+        )
+    return CheckpointArchiveUrlResponse(
+        url=urljoin(request_url, location), expires=_expiry(reply, now)
+    )
+
+
+def _expiry(reply: Reply, now: datetime) -> datetime:
+    try:
+        return parsedate_to_datetime(reply.headers.get("expires", ""))
+    except ValueError:
+        return now + DEFAULT_LIFETIME

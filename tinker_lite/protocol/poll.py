@@ -1,0 +1,196 @@
+"""What an answer to ``/retrieve_future`` means, and when to ask again.
+
+The rules, from protocol section 4.2:
+
+* 408, and a success whose JSON says ``try_again``, mean not yet: ask again at once, since the
+  server has already held the request.
+* A success with ``error`` is the operation's own failure; it is final.
+* ``complete_metadata`` means the result is large: ask again for the whole.
+* 400 may come from a proxy on the way: three more tries, unless its body has a ``detail``, which is
+  how self-hosted servers report a failed operation (section 12.3).
+* 429, 5xx and broken connections wait 1, 2, 4 ... 30 s. Departure: the official client repeats 5xx
+  without any pause, which hammers a server that is already down.
+* 410 means that the result is gone; other 4xx are final.
+
+Nothing here limits the whole wait: an operation may take hours, and the caller's own deadline
+decides.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tinker_lite.errors import (
+    DecodeError,
+    InvalidRequest,
+    RequestFailedError,
+    ResultExpiredError,
+    RetrievalError,
+    TransportClosed,
+    TransportError,
+    status_error_class,
+)
+from tinker_lite.protocol.replies import Reply, body_text
+from tinker_lite.types import FutureReply, QueueState, RequestErrorCategory
+from tinker_lite.wire.json import decode_json
+
+if TYPE_CHECKING:
+    from tinker_lite.http import Headers
+
+__all__ = ["Ask", "Failed", "Finished", "PollState", "after_error", "after_reply"]
+
+MAX_DELAY_S = 30.0
+MAX_BAD_REQUESTS = 3
+
+
+class PollState(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the polling of one future stands.
+
+    Attributes:
+        iteration: Polls answered or failed so far.
+        n_backoffs: Consecutive failures, for the delay.
+        n_bad_requests: 400s since the last proper answer.
+        whole: Whether to insist on the whole result.
+    """
+
+    iteration: int = 0
+    n_backoffs: int = 0
+    n_bad_requests: int = 0
+    whole: bool = False
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask again after ``delay_s`` seconds; the queue state is what the server said, if it did."""
+
+    state: PollState
+    delay_s: float = 0.0
+    queue_state: QueueState | None = None
+    reason: str | None = None
+
+
+class Finished(msgspec.Struct, frozen=True, kw_only=True):
+    """The result is here, still encoded."""
+
+    body: bytes
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True):
+    """The result will not come; raise ``error``."""
+
+    error: RetrievalError
+
+
+def after_reply(
+    state: PollState, reply: Reply, *, request_id: str, operation: str
+) -> Ask | Finished | Failed:
+    """What to do after an answer."""
+    base = PollState(iteration=state.iteration + 1, whole=state.whole)
+    if reply.status == 408:
+        return _pending(base, _peek(reply))
+    if 200 <= reply.status < 300:
+        return _after_success(base, reply, request_id, operation)
+    if reply.status == 429 or reply.status >= 500:
+        return _backed_off(state)
+    if reply.status == 400:
+        return _after_bad_request(state, reply, request_id, operation)
+    return _refused(reply, request_id, operation)
+
+
+def after_error(
+    state: PollState, error: TransportError, *, request_id: str, operation: str
+) -> Ask | Failed:
+    """What to do after a poll that got no answer."""
+    if isinstance(error, InvalidRequest | TransportClosed):
+        final = RetrievalError(
+            f"{operation}: the result of request {request_id} cannot be fetched: {error}",
+            request_id,
+            operation,
+        )
+        final.__cause__ = error
+        return Failed(error=final)
+    return _backed_off(state)
+
+
+def _backed_off(state: PollState) -> Ask:
+    delay_s = min(2.0 ** min(state.n_backoffs, 10), MAX_DELAY_S)
+    return Ask(
+        state=msgspec.structs.replace(
+            state, iteration=state.iteration + 1, n_backoffs=state.n_backoffs + 1
+        ),
+        delay_s=delay_s,
+    )
+
+
+def _peek(reply: Reply) -> FutureReply:
+    try:
+        return decode_json(reply.body, FutureReply)
+    except DecodeError:
+        return FutureReply()
+
+
+def _pending(state: PollState, said: FutureReply) -> Ask:
+    queue_state = None if said.queue_state is None else QueueState(said.queue_state)
+    return Ask(state=state, queue_state=queue_state, reason=said.queue_state_reason)
+
+
+def _after_success(
+    state: PollState, reply: Reply, request_id: str, operation: str
+) -> Ask | Finished | Failed:
+    if "json" not in _content_type(reply.headers):
+        return Finished(body=reply.body)
+    said = _peek(reply)
+    if said.type == "try_again":
+        return _pending(state, said)
+    if said.status == "complete_metadata":
+        return Ask(state=msgspec.structs.replace(state, whole=True))
+    if said.error is not None:
+        return Failed(error=_operation_failed(said, str(said.error), request_id, operation))
+    return Finished(body=reply.body)
+
+
+def _content_type(headers: Headers) -> str:
+    return headers.get("content-type", "application/json")
+
+
+def _operation_failed(
+    said: FutureReply, text: str, request_id: str, operation: str
+) -> RequestFailedError:
+    category = RequestErrorCategory(said.category or "unknown")
+    return RequestFailedError(
+        f"{operation} failed on the server ({category} error): {text}",
+        request_id,
+        category.value,
+        operation,
+    )
+
+
+def _after_bad_request(
+    state: PollState, reply: Reply, request_id: str, operation: str
+) -> Ask | Failed:
+    said = _peek(reply)
+    if said.detail is not None:
+        return Failed(error=_operation_failed(said, str(said.detail), request_id, operation))
+    if state.n_bad_requests >= MAX_BAD_REQUESTS:
+        return _refused(reply, request_id, operation)
+    return Ask(
+        state=msgspec.structs.replace(
+            state, iteration=state.iteration + 1, n_bad_requests=state.n_bad_requests + 1
+        )
+    )
+
+
+def _refused(reply: Reply, request_id: str, operation: str) -> Failed:
+    text = body_text(reply.body)
+    cls = ResultExpiredError if reply.status == 410 else RetrievalError
+    error = cls(
+        f"{operation}: asking for the result of request {request_id} was answered with "
+        f"{reply.status}: {text}",
+        request_id,
+        operation,
+    )
+    error.__cause__ = status_error_class(reply.status)(
+        f"Error code: {reply.status} - {text}", reply, text
+    )
+    return Failed(error=error)

@@ -1,0 +1,123 @@
+"""A complete answer as a value, and the errors that an answer can mean."""
+
+from __future__ import annotations
+
+from typing import TypeVar, cast
+
+import msgspec
+
+from tinker_lite.errors import (
+    APIConnectionError,
+    APIResponseValidationError,
+    APIStatusError,
+    APITimeoutError,
+    DecodeError,
+    TransportError,
+    TransportTimeout,
+    status_error_class,
+)
+from tinker_lite.http import Headers, public_url
+from tinker_lite.wire.json import decode_json
+
+__all__ = ["Reply", "body_text", "connection_error", "read_reply", "status_error"]
+
+T = TypeVar("T")
+
+# Bodies can hold whole prompts; an error text needs enough of one to be understood.
+MAX_SHOWN_BYTES = 200
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer whose body has been read.
+
+    Attributes:
+        status: HTTP status.
+        headers: Response headers.
+        body: The whole body.
+        method: Method of the request it answers.
+        url: URL of that request, without query and secrets.
+        n_retries: Repeats it took to get this answer.
+    """
+
+    status: int
+    headers: Headers
+    body: bytes
+    method: str = ""
+    url: str = ""
+    n_retries: int = 0
+
+    @property
+    def status_code(self) -> int:
+        """The HTTP status, under the name that status errors use."""
+        return self.status
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is a success."""
+        return 200 <= self.status < 300
+
+    def __repr__(self) -> str:
+        """What was asked and what came back, without the body."""
+        return f"Reply({self.method} {self.url} -> {self.status}, <{len(self.body)} bytes>)"
+
+
+def body_text(body: bytes) -> str:
+    """The body for an error text: decoded, cut, never empty."""
+    if not body:
+        return "(empty body)"
+    text = body[:MAX_SHOWN_BYTES].decode("utf-8", "replace")
+    return text + ("..." if len(body) > MAX_SHOWN_BYTES else "")
+
+
+def status_error(reply: Reply, operation: str) -> APIStatusError:
+    """The error for an answer that is not a success."""
+    detail = _detail(reply.body)
+    body = _parsed(reply.body)
+    after = f" after {reply.n_retries} retries" if reply.n_retries else ""
+    message = (
+        f"Error code: {reply.status} - {detail} ({operation}: {reply.method} {reply.url}{after})"
+    )
+    return status_error_class(reply.status)(message, reply, body)
+
+
+def _parsed(body: bytes) -> object:
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return body.decode("utf-8", "replace")
+
+
+def _detail(body: bytes) -> str:
+    parsed = _parsed(body)
+    if isinstance(parsed, dict):
+        detail = cast("dict[str, object]", parsed).get("detail")
+        if isinstance(detail, str):
+            return detail
+    return body_text(body)
+
+
+def connection_error(
+    error: TransportError, *, operation: str, method: str, url: str, n_retries: int
+) -> APIConnectionError:
+    """The error for a call that got no answer; its cause is the transport's own."""
+    attempts = "1 attempt" if n_retries == 0 else f"{n_retries + 1} attempts"
+    message = f"{operation}: no answer from {method} {public_url(url)} in {attempts}: {error}"
+    cls = APITimeoutError if isinstance(error, TransportTimeout) else APIConnectionError
+    return cls(None, message, may_have_arrived=error.may_have_arrived)
+
+
+def read_reply(reply: Reply, type_: type[T], operation: str) -> T:
+    """A successful answer as its type.
+
+    Raises:
+        APIResponseValidationError: The body does not fit.
+    """
+    try:
+        return decode_json(reply.body, type_)
+    except DecodeError as error:
+        raise APIResponseValidationError(
+            reply,
+            body_text(reply.body),
+            f"{operation}: {reply.method} {reply.url} answered {reply.status}, but the body does "
+            f"not fit. {error}",
+        ) from error

@@ -1,0 +1,81 @@
+"""What can be known to be wrong with a batch before anything is sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tinker_lite.types import Datum, TensorData
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["checked_batch"]
+
+# Inputs that the built-in losses read position by position; others may have a shape of their own.
+_PER_TARGET = (
+    "weights",
+    "logprobs",
+    "advantages",
+    "sequence_ratio_mask",
+)
+
+
+def checked_batch(data: Iterable[Datum], operation: str) -> list[Datum]:
+    """A copy of the batch, each example with a dict of its own, after the checks.
+
+    Raises:
+        TypeError: An element is not a ``Datum``, or a tensor has a dtype that cannot be right.
+        ValueError: The batch is empty, or lengths do not match; the text names the field.
+    """
+    batch = list(data)
+    if not batch:
+        raise ValueError(f"{operation}: data is empty; give at least one Datum.")
+    for i, datum in enumerate(batch):
+        if not isinstance(datum, Datum):
+            raise TypeError(f"{operation}: data[{i}] is a {type(datum).__name__}, not a Datum.")
+        _check(datum, f"{operation}: data[{i}]")
+    return [Datum(datum.model_input, datum.loss_fn_inputs) for datum in batch]
+
+
+def _check(datum: Datum, where: str) -> None:
+    for name, tensor in datum.loss_fn_inputs.items():
+        if not isinstance(tensor, TensorData):
+            raise TypeError(
+                f"{where}.loss_fn_inputs[{name!r}] is a {type(tensor).__name__}; assign a "
+                "TensorData, or make a new Datum."
+            )
+    targets = datum.loss_fn_inputs.get("target_tokens")
+    if targets is None:
+        return
+    if targets.dtype != "int64":
+        raise TypeError(
+            f"{where}.loss_fn_inputs['target_tokens'] has dtype {targets.dtype}; "
+            "token ids are int64."
+        )
+    _check_positions(datum, targets, where)
+    for name in _PER_TARGET:
+        values = datum.loss_fn_inputs.get(name)
+        if values is not None:
+            _check_like(values, targets, f"{where}.loss_fn_inputs[{name!r}]")
+
+
+def _check_positions(datum: Datum, targets: TensorData, where: str) -> None:
+    """Position i of the input predicts target i, so there must be as many of both."""
+    n_targets = targets.shape[0] if targets.shape else len(targets)
+    try:
+        n_inputs = datum.model_input.length
+    except ValueError:
+        return  # a picture whose tokens only the service can count
+    if n_targets != n_inputs:
+        raise ValueError(
+            f"{where}: model_input has {n_inputs} tokens but target_tokens has {n_targets}; "
+            "each input position predicts one target."
+        )
+
+
+def _check_like(tensor: TensorData, targets: TensorData, where: str) -> None:
+    if tensor.dtype != "float32":
+        raise TypeError(f"{where} has dtype {tensor.dtype}; it must be float32.")
+    dense = tensor.sparse_col_indices is None and targets.sparse_col_indices is None
+    if dense and len(tensor) != len(targets):
+        raise ValueError(f"{where} has {len(tensor)} values but target_tokens has {len(targets)}.")

@@ -1,0 +1,90 @@
+"""``ModelInput``: what a model reads, as a list of chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Union
+
+from msgspec.structs import force_setattr
+
+from tinker_lite.types._base import Wire
+from tinker_lite.types.encoded_text_chunk import EncodedTextChunk
+from tinker_lite.types.image_chunk import ImageAssetPointerChunk, ImageChunk
+
+__all__ = ["ModelInput", "ModelInputChunk"]
+
+# A real Union at run time: callers use it in annotations such as ``ModelInputChunk | None``.
+ModelInputChunk = Union[  # noqa: UP007  see above
+    EncodedTextChunk, ImageChunk, ImageAssetPointerChunk
+]
+
+
+class ModelInput(Wire, frozen=True, kw_only=True):
+    """What a model reads: chunks of tokens and pictures, in order.
+
+    Attributes:
+        chunks: The chunks; always a list.
+
+    Source: protocol section 3.1.
+    """
+
+    chunks: list[ModelInputChunk]
+
+    def __post_init__(self) -> None:
+        """Copy the list, so that later changes by the caller do not reach a queued request."""
+        if isinstance(self.chunks, EncodedTextChunk | ImageChunk | ImageAssetPointerChunk):
+            raise TypeError("ModelInput.chunks must be a list of chunks, not one chunk.")
+        force_setattr(self, "chunks", list(self.chunks))
+
+    @classmethod
+    def from_ints(cls, tokens: Sequence[int]) -> ModelInput:
+        """One text chunk of token ids, even for an empty sequence.
+
+        Args:
+            tokens: Token ids, (T,) integers.
+
+        Raises:
+            TypeError: ``tokens`` is text or not a sequence.
+        """
+        if isinstance(tokens, list | tuple):
+            return cls(chunks=[EncodedTextChunk(tokens=tokens)])
+        if isinstance(tokens, str | bytes) or not hasattr(tokens, "__len__"):
+            raise TypeError(
+                f"ModelInput.from_ints: tokens must be a sequence of token ids, not "
+                f"{type(tokens).__name__}."
+            )
+        return cls(chunks=[EncodedTextChunk(tokens=[int(t) for t in tokens])])
+
+    @classmethod
+    def empty(cls) -> ModelInput:
+        """An input without chunks."""
+        return cls(chunks=[])
+
+    def to_ints(self) -> list[int]:
+        """All token ids as one list.
+
+        Raises:
+            ValueError: A chunk is not text.
+        """
+        tokens: list[int] = []
+        for chunk in self.chunks:
+            if not isinstance(chunk, EncodedTextChunk):
+                # A wrong value rather than a wrong type: the input as a whole is not text.
+                raise ValueError(  # noqa: TRY004
+                    f"ModelInput.to_ints: a {chunk.type} chunk has no token ids."
+                )
+            tokens.extend(chunk.tokens)
+        return tokens
+
+    @property
+    def length(self) -> int:
+        """Tokens of all chunks together; ValueError for a picture without ``expected_tokens``."""
+        return sum(chunk.length for chunk in self.chunks)
+
+    def append(self, chunk: ModelInputChunk) -> ModelInput:
+        """A new input with ``chunk`` at the end."""
+        return ModelInput(chunks=[*self.chunks, chunk])
+
+    def append_int(self, token: int) -> ModelInput:
+        """A new input with a one-token chunk at the end."""
+        return self.append(EncodedTextChunk(tokens=[token]))

@@ -1,0 +1,175 @@
+"""Sampling: parameters, request and result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from tinker_lite.types._base import Wire
+from tinker_lite.types.model_input import ModelInput
+from tinker_lite.types.tensor_data import TensorData
+
+__all__ = [
+    "SampleRequest",
+    "SampleResponse",
+    "SampledSequence",
+    "SamplingParams",
+    "StopReason",
+]
+
+StopReason = Literal["length", "stop"]
+
+
+class SamplingParams:
+    """How to sample.
+
+    Args: max_tokens: Most tokens to sample; None leaves it to the service. seed: Seed of the random
+        numbers; None means a fresh one. stop: Where to stop: a text, several texts, or token ids.
+        None means the model's end of text; an empty list means nowhere.
+        temperature: Divides the logits; 0 takes the likeliest token.
+        top_k: Only the k likeliest tokens; -1 is off.
+        top_p: Only the likeliest tokens that together have this probability; 1 is off.
+        unknown: Ignored, with no error, since callers pass settings of other services.
+
+    Source: protocol section 3.4.
+    """
+
+    __slots__ = ("max_tokens", "seed", "stop", "temperature", "top_k", "top_p")
+
+    def __init__(
+        self,
+        *,
+        max_tokens: int | None = None,
+        seed: int | None = None,
+        stop: str | Sequence[str] | Sequence[int] | None = None,
+        temperature: float = 1,
+        top_k: int = -1,
+        top_p: float = 1,
+        **unknown: object,
+    ) -> None:
+        del unknown
+        self.max_tokens = max_tokens
+        self.seed = seed
+        self.stop = _checked_stop(stop)
+        self.temperature = temperature
+        self.top_k = top_k
+        self.top_p = top_p
+
+    def to_wire(self) -> dict[str, object]:
+        """The JSON form; fields that are None are left out, an empty ``stop`` is sent."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return {name: value for name, value in fields.items() if value is not None}
+
+    @classmethod
+    def from_wire(cls, fields: dict[str, Any]) -> SamplingParams:
+        """Read the JSON form; unknown fields and nulls are ignored.
+
+        Raises:
+            ValueError: A field has the wrong type.
+        """
+        checked = msgspec.convert(fields, _SamplingFields)
+        return cls(**{n: getattr(checked, n) for n in cls.__slots__})
+
+    def __eq__(self, other: object) -> bool:
+        """Equal if all fields are."""
+        if not isinstance(other, SamplingParams):
+            return NotImplemented
+        return self.to_wire() == other.to_wire()
+
+    def __hash__(self) -> int:
+        """Hash of the fields; a list under ``stop`` cannot be hashed."""
+        return hash(tuple(getattr(self, name) for name in self.__slots__))
+
+    def __repr__(self) -> str:
+        """All fields."""
+        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__)
+        return f"SamplingParams({fields})"
+
+
+class _SamplingFields(Wire, frozen=True, kw_only=True):
+    max_tokens: int | None = None
+    seed: int | None = None
+    stop: str | list[str | int] | None = None
+    temperature: float = 1
+    top_k: int = -1
+    top_p: float = 1
+
+
+def _checked_stop(
+    stop: str | Sequence[str] | Sequence[int] | None,
+) -> str | Sequence[str] | Sequence[int] | None:
+    if stop is None or isinstance(stop, str):
+        return stop
+    if not isinstance(stop, Sequence):
+        raise TypeError(
+            f"SamplingParams.stop must be a text, a list of texts or a list of token ids, not "
+            f"{type(stop).__name__}."
+        )
+    kinds = {isinstance(item, str) for item in stop}
+    if len(kinds) > 1:
+        raise TypeError("SamplingParams.stop mixes texts and token ids; give one kind.")
+    return stop
+
+
+class SampleRequest(Wire, frozen=True, kw_only=True):
+    """Body of ``/asample`` (protocol section 2.10)."""
+
+    num_samples: int = 1
+    prompt: ModelInput
+    sampling_params: SamplingParams
+    sampling_session_id: str | None = None
+    seq_id: int | None = None
+    base_model: str | None = None
+    model_path: str | None = None
+    prompt_logprobs: bool | None = None
+    topk_prompt_logprobs: int = 0
+    topk_sample_logprobs: int = 0
+    target_prompt_logprobs: TensorData | None = None
+    prompt_alt_tokens_k: int = 0
+    prompt_logprobs_last_n: int | None = None
+    record_stability_info: bool | None = None
+    type: Literal["sample"] = "sample"
+
+
+class SampledSequence(Wire, frozen=True, kw_only=True):
+    """One sampled sequence.
+
+    Attributes:
+        stop_reason: ``"stop"`` or ``"length"``.
+        tokens: Sampled token ids, (S,) ints; a stop token is included.
+        logprobs: Log-probability of each sampled token, (S,) floats in nats, or None.
+        sequence_id: The service's name for the sequence, or "".
+    """
+
+    stop_reason: StopReason
+    tokens: list[int]
+    logprobs: list[float] | None = None
+    sequence_id: str = ""
+
+    def __repr__(self) -> str:
+        """Stop reason and count; the tokens can be many."""
+        return f"SampledSequence(stop_reason={self.stop_reason!r}, <{len(self.tokens)} tokens>)"
+
+
+class SampleResponse(Wire, frozen=True, kw_only=True):
+    """Result of a sample call.
+
+    Attributes:
+        sequences: ``num_samples`` sequences.
+        prompt_logprobs: Per prompt token its log-probability in nats; None where there is none, the
+            first token above all.
+        topk_prompt_logprobs: Per prompt token the likeliest ``(token id, logprob)`` pairs, or None.
+        prompt_cache_hit_tokens: Prompt tokens the service had cached.
+    """
+
+    sequences: list[SampledSequence]
+    prompt_logprobs: list[float | None] | None = None
+    topk_prompt_logprobs: list[list[tuple[int, float]] | None] | None = None
+    prompt_cache_hit_tokens: int = 0
+    type: Literal["sample"] = "sample"
+
+    def __repr__(self) -> str:
+        """The sequences, short."""
+        return f"SampleResponse(sequences={self.sequences!r})"

@@ -1,0 +1,266 @@
+"""``TensorData``: a typed, owned, read-only block of numbers with a shape.
+
+Values are copied once when a tensor is made, because sending and repeating happen later than the
+call; after that nothing copies them but the accessors that hand out fresh lists or arrays. numpy
+and torch are imported only by the methods that name them.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from math import prod
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+__all__ = ["TensorData", "TensorDtype", "TensorLike"]
+
+TensorDtype = Literal["int64", "float32"]
+TensorLike: TypeAlias = "TensorData | Sequence[Any] | np.ndarray[Any, Any] | torch.Tensor"
+
+# struct and memoryview codes, in native byte order; every platform that Python ships wheels for is
+# little-endian, like the wire.
+_CODES: dict[str, str] = {"int64": "q", "float32": "f"}
+
+
+class TensorData:
+    """Numbers with a dtype and a shape, owned by this object and never changed.
+
+    Args: data: Row-major values: a flat or rectangular nested sequence, or anything with ``astype``
+        and ``tobytes`` (a numpy array). With CSR indices, only the listed values.
+        dtype: ``"int64"`` or ``"float32"``; values are cast to it.
+        shape: Dimensions; None means flat.
+        sparse_crow_indices: CSR row pointers, (rows + 1,), for a sparse 2-D tensor.
+        sparse_col_indices: CSR column indices, (nnz,); both or neither.
+
+    Raises:
+        ValueError: Unknown dtype, ragged data, or a shape that does not fit the values.
+
+    Source: protocol section 3.2.
+    """
+
+    __slots__ = ("_values", "dtype", "shape", "sparse_col_indices", "sparse_crow_indices")
+
+    dtype: TensorDtype
+    shape: list[int] | None
+
+    def __init__(
+        self,
+        data: Iterable[Any],
+        dtype: TensorDtype,
+        shape: Sequence[int] | None = None,
+        sparse_crow_indices: Sequence[int] | None = None,
+        sparse_col_indices: Sequence[int] | None = None,
+    ) -> None:
+        if dtype not in _CODES:
+            raise ValueError(f"TensorData.dtype is {dtype!r}; it must be 'int64' or 'float32'.")
+        self.dtype = dtype
+        values = memoryview(_packed(data, dtype)).cast("B")
+        self._values: memoryview[Any] = values.cast(cast("Any", _CODES[dtype]))
+        self.shape = None if shape is None else [int(n) for n in shape]
+        self.sparse_crow_indices = _indices(sparse_crow_indices)
+        self.sparse_col_indices = _indices(sparse_col_indices)
+        self._check()
+
+    def _check(self) -> None:
+        if (self.sparse_crow_indices is None) != (self.sparse_col_indices is None):
+            raise ValueError(
+                "TensorData: give sparse_crow_indices and sparse_col_indices, or neither."
+            )
+        if self.sparse_col_indices is not None:
+            if self.shape is None or len(self.shape) != 2:
+                raise ValueError("TensorData.shape must have two dimensions for a sparse tensor.")
+            if len(self.sparse_col_indices) != len(self._values):
+                raise ValueError(
+                    f"TensorData.sparse_col_indices has {len(self.sparse_col_indices)} entries "
+                    f"for {len(self._values)} values."
+                )
+        elif self.shape is not None and prod(self.shape) != len(self._values):
+            raise ValueError(
+                f"TensorData.shape {self.shape} holds {prod(self.shape)} values, "
+                f"but data has {len(self._values)}."
+            )
+
+    @property
+    def data(self) -> list[Any]:
+        """A fresh flat list of the values: ints for int64, floats for float32."""
+        values: list[Any] = list(self._values)
+        return values
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the values and the CSR indices, as chunking counts them (protocol 5.5)."""
+        n_indices = len(self.sparse_crow_indices or ()) + len(self.sparse_col_indices or ())
+        return self._values.nbytes + 8 * n_indices
+
+    @property
+    def buffer(self) -> memoryview[Any]:
+        """The values as a read-only flat view (format ``q`` or ``f``); nothing is copied."""
+        return self._values
+
+    def __len__(self) -> int:
+        """How many values are stored."""
+        return len(self._values)
+
+    def tolist(self) -> list[Any]:
+        """The values as nested lists of this tensor's shape; flat when it has none.
+
+        Raises:
+            ValueError: The tensor is sparse or 0-dimensional, which nested lists cannot show.
+        """
+        if self.sparse_col_indices is not None:
+            dense: list[Any] = self.to_numpy().tolist()
+            return dense
+        if self.shape is None or len(self.shape) == 1:
+            return self.data
+        return _nested(self.data, self.shape)
+
+    @classmethod
+    def from_numpy(cls, array: np.ndarray[Any, Any]) -> TensorData:
+        """Copy a numpy array: floats of any width become float32, signed integers int64.
+
+        Raises:
+            ValueError: Unsigned, bool, complex or object dtype; convert it first.
+        """
+        kinds: dict[str, TensorDtype] = {"f": "float32", "i": "int64"}
+        dtype = kinds.get(array.dtype.kind)
+        if dtype is None:
+            raise ValueError(
+                f"TensorData.from_numpy: dtype {array.dtype} is neither a float nor a signed "
+                "integer; convert the array first, for example with .astype('int64')."
+            )
+        return cls(cast("Any", array), dtype, array.shape)
+
+    @classmethod
+    def from_torch(cls, tensor: torch.Tensor) -> TensorData:
+        """Copy a torch tensor of any device and stride: floats become float32, the rest int64.
+
+        Tensors that require grad are detached; bool and uint8 become int64.
+        """
+        detached = tensor.detach().cpu()
+        if detached.is_floating_point():
+            return cls(cast("Any", detached.float().contiguous().numpy()), "float32", tensor.shape)
+        return cls(cast("Any", detached.long().contiguous().numpy()), "int64", tensor.shape)
+
+    def to_numpy(self) -> np.ndarray[Any, Any]:
+        """A fresh writable numpy array of this tensor's shape and dtype.
+
+        Cells that a sparse tensor does not list are 0.
+        """
+        import numpy as np
+
+        flat = np.frombuffer(self._values, dtype=self.dtype)
+        if self.sparse_crow_indices is None or self.sparse_col_indices is None:
+            return flat.copy() if self.shape is None else flat.reshape(self.shape).copy()
+        dense = np.zeros(cast("list[int]", self.shape), dtype=self.dtype)
+        rows = np.repeat(np.arange(len(dense)), np.diff(self.sparse_crow_indices))
+        dense[rows, self.sparse_col_indices] = flat
+        return dense
+
+    def to_torch(self) -> torch.Tensor:
+        """A fresh torch tensor of this tensor's shape and dtype.
+
+        Raises:
+            ImportError: torch is not installed.
+        """
+        import torch
+
+        tensor: torch.Tensor = cast("Any", torch).from_numpy(self.to_numpy())
+        return tensor
+
+    def to_wire(self) -> dict[str, object]:
+        """The JSON form; fields that are None are left out."""
+        fields: dict[str, object] = {"data": self.data, "dtype": self.dtype}
+        for name in ("shape", "sparse_crow_indices", "sparse_col_indices"):
+            if getattr(self, name) is not None:
+                fields[name] = getattr(self, name)
+        return fields
+
+    @classmethod
+    def from_wire(cls, fields: Mapping[str, Any]) -> TensorData:
+        """Read the JSON form.
+
+        Raises:
+            ValueError: A field is missing or does not fit.
+        """
+        if "data" not in fields or "dtype" not in fields:
+            raise ValueError("TensorData needs the fields `data` and `dtype`")
+        return cls(
+            fields["data"],
+            fields["dtype"],
+            fields.get("shape"),
+            fields.get("sparse_crow_indices"),
+            fields.get("sparse_col_indices"),
+        )
+
+    def __eq__(self, other: object) -> bool:
+        """Equal if dtype, shape, values and sparse layout are the same."""
+        if not isinstance(other, TensorData):
+            return NotImplemented
+        return self._key() == other._key()
+
+    __hash__ = None  # type: ignore[assignment]  # by value, like a list
+
+    def _key(self) -> tuple[object, ...]:
+        layout = (self.sparse_crow_indices, self.sparse_col_indices)
+        return self.dtype, self.shape, self._values.tobytes(), layout
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle and copy through the constructor; a memoryview cannot be pickled."""
+        layout = (self.sparse_crow_indices, self.sparse_col_indices)
+        return TensorData, (self.data, self.dtype, self.shape, *layout)
+
+    def __repr__(self) -> str:
+        """Dtype, shape and count; values only when there are few."""
+        values = self.data if len(self) <= 8 else f"<{len(self)} values>"
+        return f"TensorData(data={values}, dtype={self.dtype!r}, shape={self.shape})"
+
+
+def _packed(data: Iterable[Any], dtype: TensorDtype) -> bytes:
+    if hasattr(data, "astype"):
+        return cast("bytes", cast("Any", data).astype(dtype).tobytes())
+    flat = _flat(cast("Sequence[Any]", data if isinstance(data, list | tuple) else list(data)))
+    code = _CODES[dtype]
+    try:
+        return struct.pack(f"={len(flat)}{code}", *flat)
+    except struct.error:
+        cast_one = int if dtype == "int64" else float
+        return struct.pack(f"={len(flat)}{code}", *map(cast_one, flat))
+
+
+def _row(value: object) -> Sequence[Any] | None:
+    return cast("Sequence[Any]", value) if isinstance(value, list | tuple) else None
+
+
+def _flat(data: Sequence[Any]) -> Sequence[Any]:
+    """Flatten a rectangular nesting of any depth; a ragged one is an error."""
+    while data and _row(data[0]) is not None:
+        rows = [_row(value) for value in data]
+        widths = {None if row is None else len(row) for row in rows}
+        if len(widths) != 1:
+            raise ValueError("TensorData.data is ragged: nested rows must have equal lengths.")
+        data = [value for row in rows for value in row or ()]
+    return data
+
+
+def shape_of(data: Sequence[Any]) -> list[int]:
+    """The dimensions of a rectangular nesting, outermost first."""
+    shape = [len(data)]
+    row = _row(data[0]) if data else None
+    return shape if row is None else shape + shape_of(row)
+
+
+def _nested(flat: list[Any], shape: Sequence[int]) -> list[Any]:
+    if not shape:
+        raise ValueError("A 0-dimensional tensor has no list form; use .data[0].")
+    for width in reversed(shape[1:]):
+        n_rows = len(flat) // width if width else 0
+        flat = [flat[i * width : (i + 1) * width] for i in range(n_rows)]
+    return flat
+
+
+def _indices(indices: Sequence[int] | None) -> list[int] | None:
+    return None if indices is None else [int(i) for i in indices]

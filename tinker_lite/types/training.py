@@ -1,0 +1,151 @@
+"""Forward, backward and optimiser steps: requests and results."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from tinker_lite.types._base import Wire
+from tinker_lite.types.datum import Datum, LossFnOutput
+
+__all__ = [
+    "AdamParams",
+    "ForwardBackwardInput",
+    "ForwardBackwardOutput",
+    "ForwardBackwardRequest",
+    "ForwardRequest",
+    "LossFnType",
+    "OptimStepRequest",
+    "OptimStepResponse",
+]
+
+# A real Literal: command-line parsers of callers read it from annotations.
+LossFnType = Literal[
+    "cross_entropy",
+    "importance_sampling",
+    "ppo",
+    "cispo",
+    "dro",
+    "gspo",
+    "stable_reinforce",
+    "custom",
+]
+
+
+class AdamParams(Wire, frozen=True, kw_only=True):
+    """Settings of one Adam step.
+
+    Attributes:
+        learning_rate: Step size.
+        beta1: Decay of the first moment.
+        beta2: Decay of the second moment.
+        eps: Added to the root of the second moment.
+        weight_decay: Decoupled weight decay, times the learning rate.
+        grad_clip_norm: Largest global gradient norm; 0 is off.
+
+    Source: protocol section 3.5.
+    """
+
+    learning_rate: float = 1e-4
+    beta1: float = 0.9
+    beta2: float = 0.95
+    eps: float = 1e-12
+    weight_decay: float = 0.0
+    grad_clip_norm: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse what would turn every weight into NaN."""
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise TypeError(f"AdamParams.{name} must be a number, not {value!r}.")
+            if not math.isfinite(value):
+                raise ValueError(f"AdamParams.{name} is {value}; it must be finite.")
+
+
+class ForwardBackwardInput(Wire, frozen=True, kw_only=True):
+    """The batch and the loss of one pass, in the JSON form.
+
+    Attributes:
+        data: The examples.
+        loss_fn: Name of the loss; servers may know more names than ``LossFnType``.
+        loss_fn_config: Settings of the loss.
+    """
+
+    data: list[Datum]
+    loss_fn: str
+    loss_fn_config: Mapping[str, float | str] | None = None
+
+
+class ForwardBackwardRequest(Wire, frozen=True, kw_only=True):
+    """Body of ``/forward_backward`` in the JSON form (protocol section 12.1)."""
+
+    forward_backward_input: ForwardBackwardInput
+    model_id: str
+    seq_id: int | None = None
+
+
+class ForwardRequest(Wire, frozen=True, kw_only=True):
+    """Body of ``/forward`` in the JSON form (protocol section 12.1)."""
+
+    forward_input: ForwardBackwardInput
+    model_id: str
+    seq_id: int | None = None
+
+
+class ForwardBackwardOutput(Wire, frozen=True, kw_only=True):
+    """What a pass gives back.
+
+    Attributes:
+        loss_fn_output_type: Name of the kind of output.
+        loss_fn_outputs: Per example, tensors by name; ``logprobs`` float32 has the shape of
+            ``target_tokens`` and is in nats.
+        metrics: Numbers by ``name:reduction``; a plain dict that callers may write into.
+
+    Source: protocol sections 3.7 and 12.1.
+    """
+
+    loss_fn_output_type: str = ""
+    loss_fn_outputs: list[LossFnOutput]
+    metrics: dict[str, float] = msgspec.field(default_factory=dict[str, float])
+
+    def __repr__(self) -> str:
+        """Counts and metrics; the outputs can be large."""
+        return (
+            f"ForwardBackwardOutput(<{len(self.loss_fn_outputs)} outputs>, metrics={self.metrics})"
+        )
+
+
+class OptimStepRequest(Wire, frozen=True, kw_only=True):
+    """Body of ``/optim_step`` (protocol section 2.6)."""
+
+    adam_params: AdamParams
+    model_id: str
+    seq_id: int | None = None
+    type: Literal["optim_step"] = "optim_step"
+
+
+class OptimStepResponse(Wire, frozen=True, kw_only=True):
+    """Result of an optimiser step.
+
+    Attributes:
+        metrics: Free-form numbers of the server, or None.
+    """
+
+    metrics: dict[str, float] | None = None
+
+
+def adam_params(value: AdamParams | Mapping[str, Any]) -> AdamParams:
+    """Adam settings from an ``AdamParams`` or a mapping of its fields.
+
+    Raises:
+        TypeError: Another type, or a field Adam does not have.
+    """
+    if isinstance(value, AdamParams):
+        return value
+    if isinstance(value, Mapping):
+        return AdamParams(**value)
+    raise TypeError(f"optim_step: adam_params must be AdamParams, not {type(value).__name__}.")

@@ -1,0 +1,135 @@
+"""Saving and loading weights: requests and results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from tinker_lite.types._base import Wire
+from tinker_lite.types.models import OptimizerConfig
+
+__all__ = [
+    "LoadWeightsRequest",
+    "LoadWeightsResponse",
+    "SamplingClientKind",
+    "SaveWeightsForSamplerRequest",
+    "SaveWeightsForSamplerResponse",
+    "SaveWeightsForSamplerResponseInternal",
+    "SaveWeightsRequest",
+    "SaveWeightsResponse",
+    "WeightsInfoRequest",
+    "WeightsInfoResponse",
+]
+
+SamplingClientKind = Literal["snapshot", "inflight"]
+
+
+class SaveWeightsRequest(Wire, frozen=True, kw_only=True):
+    """Body of ``/save_weights`` (protocol section 2.7); ``path`` is a checkpoint name."""
+
+    model_id: str
+    path: str | None = None
+    seq_id: int | None = None
+    ttl_seconds: int | None = None
+    overwrite: bool = False
+    user_metadata: Mapping[str, str] | None = None
+    type: Literal["save_weights"] = "save_weights"
+
+
+class SaveWeightsResponse(Wire, frozen=True, kw_only=True):
+    """Where a checkpoint was saved.
+
+    Attributes:
+        path: The ``tinker://`` path.
+    """
+
+    path: str
+    type: str | None = None
+
+
+class SaveWeightsForSamplerRequest(Wire, frozen=True, kw_only=True):
+    """Body of ``/save_weights_for_sampler``, named or ephemeral (protocol section 2.7)."""
+
+    model_id: str
+    path: str | None = None
+    sampling_session_seq_id: int | None = None
+    seq_id: int | None = None
+    kind: SamplingClientKind = "snapshot"
+    ttl_seconds: int | None = None
+    user_metadata: Mapping[str, str] | None = None
+    type: Literal["save_weights_for_sampler"] = "save_weights_for_sampler"
+
+
+class SaveWeightsForSamplerResponseInternal(Wire, frozen=True, kw_only=True):
+    """What the service answers: ``path`` for a named save, the session id for an ephemeral one."""
+
+    path: str | None = None
+    sampling_session_id: str | None = None
+    type: str | None = None
+
+
+class SaveWeightsForSamplerResponse(Wire, frozen=True, kw_only=True):
+    """Where sampler weights were saved.
+
+    Attributes:
+        path: The ``tinker://`` path.
+    """
+
+    path: str
+    type: str | None = None
+
+
+class LoadWeightsRequest(Wire, frozen=True, kw_only=True):
+    """Body of ``/load_weights``: into an existing model, or as its creation (protocol 2.8)."""
+
+    path: str
+    optimizer: bool
+    model_id: str | None = None
+    seq_id: int | None = None
+    session_id: str | None = None
+    model_seq_id: int | None = None
+    base_model: str | None = None
+    user_metadata: Mapping[str, str] | None = None
+    optimizer_config: OptimizerConfig | None = None
+    weights_access_token: str | None = None
+    type: Literal["load_weights"] = "load_weights"
+
+    def __repr__(self) -> str:
+        """What is loaded and where; never the access token."""
+        return f"LoadWeightsRequest(path={self.path!r}, optimizer={self.optimizer})"
+
+
+class LoadWeightsResponse(Wire, frozen=True, kw_only=True):
+    """Result of a load.
+
+    Attributes:
+        path: What was loaded.
+        model_id: The model that holds it.
+    """
+
+    path: str | None = None
+    model_id: str | None = None
+    type: str | None = None
+
+
+class WeightsInfoRequest(Wire, frozen=True, kw_only=True):
+    """Body of ``/weights_info`` (protocol section 2.9)."""
+
+    tinker_path: str
+
+
+class WeightsInfoResponse(Wire, frozen=True, kw_only=True):
+    """What a checkpoint holds.
+
+    Attributes:
+        base_model: The base model it belongs to.
+        is_lora: Whether it holds LoRA adapters.
+        lora_rank: Their rank, or None.
+    """
+
+    base_model: str
+    is_lora: bool
+    lora_rank: int | None = None
+    train_unembed: bool | None = None
+    train_mlp: bool | None = None
+    train_attn: bool | None = None

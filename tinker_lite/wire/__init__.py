@@ -1,0 +1,1 @@
+"""Values to bytes and back; nothing here does I/O."""

@@ -1,0 +1,110 @@
+"""JSON bodies: structs to bytes by the protocol's rules, and back with errors that say where.
+
+What is sent leaves out fields that are None, sends every other field, defaults included, and keeps
+nulls inside free-form mappings (protocol section 1.7). Types that are not structs take part through
+``to_wire`` and ``from_wire``.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, runtime_checkable
+
+import msgspec
+
+from tinker_lite.errors import DecodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["decode_json", "encode_json", "to_plain"]
+
+T = TypeVar("T")
+
+
+@runtime_checkable
+class _WireForm(Protocol):
+    def to_wire(self) -> object: ...
+
+
+def encode_json(value: object) -> bytes:
+    """The JSON bytes of a struct or of plain values.
+
+    Raises:
+        TypeError: A value inside has no JSON form.
+        ValueError: A number is not finite, which JSON cannot say.
+    """
+    return msgspec.json.encode(to_plain(value), enc_hook=_encode_foreign)
+
+
+def to_plain(value: Any) -> Any:
+    """Structs as mappings without their None fields, all the way down; other values as they are."""
+    if isinstance(value, msgspec.Struct):
+        return _struct_fields(value)
+    if isinstance(value, _WireForm):
+        return to_plain(value.to_wire())
+    if isinstance(value, dict):
+        return {key: to_plain(item) for key, item in cast("dict[object, object]", value).items()}
+    if isinstance(value, list | tuple):
+        return _plain_items(cast("Sequence[object]", value))
+    return value
+
+
+def _struct_fields(value: msgspec.Struct) -> dict[str, object]:
+    config = value.__struct_config__
+    plain: dict[str, object] = {}
+    if config.tag_field is not None:
+        plain[config.tag_field] = config.tag
+    for name, wire_name in zip(
+        value.__struct_fields__, value.__struct_encode_fields__, strict=True
+    ):
+        item = getattr(value, name)
+        if item is not None:
+            plain[wire_name] = to_plain(item)
+    return plain
+
+
+def _plain_items(items: Sequence[object]) -> Sequence[object]:
+    # Long lists are token ids or numbers: looking at the first element keeps them untouched.
+    if not items or isinstance(items[0], int | float | str):
+        return items
+    return [to_plain(item) for item in items]
+
+
+def _encode_foreign(value: object) -> object:
+    """Integers and floats of other libraries, such as numpy scalars inside a token list."""
+    if isinstance(value, _WireForm):
+        return to_plain(value.to_wire())
+    for method in ("__index__", "__float__"):
+        convert = getattr(value, method, None)
+        if convert is not None:
+            return convert()
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def decode_json(raw: bytes, type_: type[T]) -> T:
+    """Read JSON bytes as ``type_``; fields the type does not know are ignored.
+
+    Raises: DecodeError: The bytes are not JSON, or do not fit; the text holds the path of the wrong
+        value.
+    """
+    try:
+        return cast("T", _decoder(cast("Any", type_)).decode(raw))
+    except (msgspec.DecodeError, ValueError, TypeError, KeyError) as error:
+        name = getattr(type_, "__name__", str(type_))
+        raise DecodeError(f"Not a valid {name}: {error}") from error
+
+
+@functools.cache
+def _decoder(type_: type[Any]) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(type_, dec_hook=_decode_foreign)
+
+
+def _decode_foreign(type_: type[Any], value: object) -> object:
+    from_wire = getattr(type_, "from_wire", None)
+    if from_wire is None:
+        raise NotImplementedError(f"{type_!r} has no wire form")
+    if not isinstance(value, dict):
+        # msgspec turns a ValueError of a hook into a validation error that has the value's path.
+        raise ValueError(f"Expected `object`, got `{type(value).__name__}`")  # noqa: TRY004
+    return from_wire(value)

@@ -1,0 +1,163 @@
+"""The body of an answer, and what becomes of its connection.
+
+The connection goes back to the pool as soon as the last byte is in, which for small answers is
+before the caller has read them. Any irregularity, and every early end, closes it instead.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import h11
+
+from .exchange import BLOCK_BYTES
+from .failures import PeerClosed, Stage, translate
+from .framing import AnswerFraming, BodyEnd
+
+if TYPE_CHECKING:
+    from .exchange import Exchange
+    from .pool import Lease
+
+__all__ = ["Body"]
+
+CHUNKED_READ_BYTES = 65_536  # h11 grows slower with larger reads (measured)
+
+
+class _Reader(Protocol):
+    """Reads one kind of framing; once ``complete``, ``clean`` says that nothing else came."""
+
+    @property
+    def complete(self) -> bool: ...
+    @property
+    def clean(self) -> bool: ...
+    async def next(self) -> bytes: ...
+
+
+class _UntilLength:
+    """A body of known length, past h11."""
+
+    def __init__(self, exchange: Exchange, length: int) -> None:
+        early, _ = exchange.h11.trailing_data
+        self._exchange = exchange
+        self._ready = early[:length]
+        self._left = length - len(self._ready)
+        self.clean = len(early) <= length
+
+    @property
+    def complete(self) -> bool:
+        return self._left == 0
+
+    async def next(self) -> bytes:
+        chunk, self._ready = self._ready, b""
+        if not chunk and self._left:
+            chunk = await self._exchange.receive(min(BLOCK_BYTES, self._left))
+            self._left -= len(chunk)
+        return chunk
+
+
+class _UntilLastChunk:
+    """A chunked body; h11 bounds its trailers, and they are dropped."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self.complete = False
+
+    @property
+    def clean(self) -> bool:
+        return not self._exchange.h11.trailing_data[0]
+
+    async def next(self) -> bytes:
+        machine = self._exchange.h11
+        ready: list[bytes] = []
+        while not self.complete:
+            event = machine.next_event()
+            if isinstance(event, h11.Data):
+                ready.append(event.data)
+            elif isinstance(event, h11.EndOfMessage):
+                self.complete = True
+            elif ready:
+                break
+            else:
+                machine.receive_data(await self._exchange.receive(CHUNKED_READ_BYTES))
+        return b"".join(ready)
+
+
+class _UntilClose:
+    """A body that ends with its connection; over TLS only the peer's farewell is believed."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._ready, _ = exchange.h11.trailing_data
+        self.complete = False
+        self.clean = False
+        exchange.connection.trust_no_ragged_end()
+
+    async def next(self) -> bytes:
+        chunk, self._ready = self._ready, b""
+        if chunk or self.complete:
+            return chunk
+        try:
+            return await self._exchange.receive(BLOCK_BYTES)
+        except PeerClosed:
+            self.complete = True
+            return b""
+
+
+class Body:
+    """An async iterator over the bytes of an answer, which owns the connection's lease.
+
+    Args:
+        exchange: The exchange whose head is in.
+        framing: How the body is framed.
+        lease: The connection's slot; ended by this object.
+    """
+
+    def __init__(self, exchange: Exchange, framing: AnswerFraming, lease: Lease) -> None:
+        self._attempt = exchange.attempt
+        self._attempt.stage = Stage.BODY
+        self._persistent = framing.persistent and self._attempt.sent_whole
+        self._connection = exchange.connection
+        self._lease = lease
+        self._reader: _Reader = _reader(exchange, framing)
+
+    def __aiter__(self) -> Body:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            chunk = await self._reader.next()
+            await self.settle()
+        except Exception as error:
+            await self._lease.discard()
+            self._attempt.closed = self._connection.aborted
+            translated = translate(error, self._attempt)
+            if translated is error:
+                raise
+            raise translated from error
+        except BaseException:
+            await self._lease.discard()
+            raise
+        if not chunk:
+            raise StopAsyncIteration
+        return chunk
+
+    async def settle(self) -> None:
+        """Give the connection back if the body is complete."""
+        if not self._reader.complete:
+            return
+        if self._persistent and self._reader.clean:
+            await self._lease.keep()
+        else:
+            await self._lease.discard()
+
+    async def aclose(self) -> None:
+        """Drop the connection unless the body is complete; an unread rest is never read."""
+        await self._lease.discard()
+
+
+def _reader(exchange: Exchange, framing: AnswerFraming) -> _Reader:
+    if framing.end is BodyEnd.LENGTH:
+        return _UntilLength(exchange, framing.length)
+    if framing.end is BodyEnd.LAST_CHUNK:
+        return _UntilLastChunk(exchange)
+    return _UntilClose(exchange)

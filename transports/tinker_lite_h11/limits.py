@@ -1,0 +1,101 @@
+"""The time limits of one request as cancel scopes, one for each wait.
+
+No scope ever spans a ``yield``; a wait without a limit costs no scope at all.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import anyio
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from tinker_lite.errors import TimeoutPhase
+    from tinker_lite.http import Timeout
+
+__all__ = ["Limits", "PhaseExpired", "Window"]
+
+
+class PhaseExpired(Exception):  # noqa: N818  # internal: becomes TransportTimeout at the edge
+    """A limit ran out; the edge adds what it knows of the exchange."""
+
+    def __init__(self, phase: TimeoutPhase, limit_s: float) -> None:
+        super().__init__(f"the {phase} limit of {limit_s:g} s ran out")
+        self.phase: TimeoutPhase = phase
+
+
+class Window:
+    """A bounded wait: ``with window: await ...`` raises ``PhaseExpired`` when its time is up."""
+
+    __slots__ = ("_deadline", "_limit_s", "_phase", "_scope")
+
+    def __init__(self, phase: TimeoutPhase, limit_s: float, deadline: float) -> None:
+        self._phase: TimeoutPhase = phase
+        self._limit_s = limit_s
+        self._deadline = deadline
+        self._scope: anyio.CancelScope | None = None
+
+    def __enter__(self) -> None:
+        if self._deadline != math.inf:
+            self._scope = anyio.CancelScope(deadline=self._deadline)
+            self._scope.__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        scope, self._scope = self._scope, None
+        if scope is not None:
+            scope.__exit__(kind, error, traceback)
+            if scope.cancelled_caught:
+                raise PhaseExpired(self._phase, self._limit_s)
+
+
+class Limits:
+    """The limits of one request, counted from its making.
+
+    Args:
+        timeout: The request's limits.
+    """
+
+    __slots__ = ("_end", "_timeout")
+
+    def __init__(self, timeout: Timeout) -> None:
+        self._timeout = timeout
+        total_s = timeout.total_s
+        self._end = math.inf if total_s is None else anyio.current_time() + total_s
+
+    def pool(self) -> Window:
+        """The wait for a connection slot."""
+        return self._window("pool", self._timeout.pool_s)
+
+    def connect(self) -> Window:
+        """The name look-up and TCP connect, for all addresses together."""
+        return self._window("connect", self._timeout.connect_s)
+
+    def tls(self) -> Window:
+        """The TLS handshake."""
+        return self._window("tls", self._timeout.tls_s)
+
+    def write(self) -> Window:
+        """The sending of one block."""
+        return self._window("write", self._timeout.write_s)
+
+    def read(self) -> Window:
+        """The wait for the next bytes."""
+        return self._window("read", self._timeout.read_s)
+
+    def total(self) -> Window:
+        """Something that has no limit of its own."""
+        return self._window("total", None)
+
+    def _window(self, phase: TimeoutPhase, limit_s: float | None) -> Window:
+        deadline = math.inf if limit_s is None else anyio.current_time() + limit_s
+        if limit_s is None or self._end < deadline:
+            return Window("total", self._timeout.total_s or 0.0, self._end)
+        return Window(phase, limit_s, deadline)

@@ -1,0 +1,191 @@
+"""The body of an answer, and what becomes of its connection.
+
+The connection goes back to the pool as soon as the last byte is in. Any irregularity, and every
+early end, closes it instead; an unread rest is never read.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Protocol
+
+from .answer import BodyEnd, Framing
+from .connection import BLOCK_BYTES
+from .failures import BadAnswer, PeerClosed, Stage, translate
+
+if TYPE_CHECKING:
+    import io
+
+    from .connection import Connection
+    from .pool import Lease
+
+__all__ = ["Body"]
+
+MAX_CHUNK_LINE_BYTES = 4096  # size and extensions; nobody uses the latter
+MAX_TRAILER_BYTES = 65_536
+_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\x00\r\n]*)?\r?\n")
+
+
+class _Reader(Protocol):
+    """Reads one kind of framing; ``next`` gives b"" at the end only."""
+
+    @property
+    def complete(self) -> bool: ...
+    def next(self) -> bytes: ...
+
+
+class _UntilLength:
+    """A body of known length."""
+
+    def __init__(self, reader: io.BufferedReader, length: int) -> None:
+        self._reader = reader
+        self._left = length
+
+    @property
+    def complete(self) -> bool:
+        return self._left == 0
+
+    def next(self) -> bytes:
+        if not self._left:
+            return b""
+        chunk = self._reader.read1(min(BLOCK_BYTES, self._left))
+        if not chunk:
+            message = f"the peer closed the connection {self._left} bytes too early"
+            raise PeerClosed(message)
+        self._left -= len(chunk)
+        return chunk
+
+
+class _UntilLastChunk:
+    """A chunked body; trailers are bounded and dropped."""
+
+    def __init__(self, reader: io.BufferedReader) -> None:
+        self._reader = reader
+        self._left = 0
+        self._within = False
+        self.complete = False
+
+    def next(self) -> bytes:
+        if self.complete or not (self._left or self._next_chunk()):
+            return b""
+        data = self._reader.read1(min(BLOCK_BYTES, self._left))
+        if not data:
+            raise _no_last_chunk()
+        self._left -= len(data)
+        return data
+
+    def _next_chunk(self) -> bool:
+        """Whether there is a chunk with bytes in it."""
+        if self._within and self._line(2) not in {b"\r\n", b"\n"}:
+            message = "a chunk does not end where it should"
+            raise BadAnswer(message)
+        line = self._line(MAX_CHUNK_LINE_BYTES)
+        match = _CHUNK_LINE.fullmatch(line)
+        if match is None:
+            message = f"not a chunk size: {line[:60]!r}"
+            raise BadAnswer(message)
+        self._left = int(match[1], 16)
+        self._within = True
+        if not self._left:
+            self._skip_trailers()
+            self.complete = True
+        return not self.complete
+
+    def _skip_trailers(self) -> None:
+        budget = MAX_TRAILER_BYTES
+        while (line := self._line(budget)) not in {b"\r\n", b"\n"}:
+            budget -= len(line)
+
+    def _line(self, max_bytes: int) -> bytes:
+        line = self._reader.readline(max_bytes + 1)
+        if line.endswith(b"\n"):
+            return line
+        if len(line) > max_bytes:
+            message = f"a line of the chunked body is too long: {line[:60]!r}"
+            raise BadAnswer(message)
+        raise _no_last_chunk()
+
+
+class _UntilClose:
+    """A body that ends with its connection; over TLS only the peer's farewell is believed."""
+
+    def __init__(self, connection: Connection) -> None:
+        connection.trust_no_ragged_end()
+        self._connection = connection
+        self.complete = False
+
+    def next(self) -> bytes:
+        chunk = b"" if self.complete else self._connection.reader.read1(BLOCK_BYTES)
+        if not chunk:
+            if self._connection.aborted:  # our own end, not the peer's
+                message = "the connection was closed here"
+                raise PeerClosed(message)
+            self.complete = True
+        return chunk
+
+
+class Body:
+    """An iterator over the bytes of an answer, which owns the connection's lease.
+
+    Args:
+        connection: The connection; the head of the answer is in.
+        framing: How the body is framed.
+        lease: The connection's slot; ended by this object.
+        persistent: The connection may serve again.
+    """
+
+    def __init__(
+        self, connection: Connection, framing: Framing, lease: Lease, *, persistent: bool
+    ) -> None:
+        self._attempt = connection.attempt
+        self._attempt.stage = Stage.BODY
+        self._persistent = persistent
+        self._connection = connection
+        self._lease = lease
+        self._reader: _Reader = _reader(connection, framing)
+
+    def __iter__(self) -> Body:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            chunk = self._reader.next()
+            self.settle()
+        except Exception as error:
+            self._lease.discard()
+            self._attempt.closed = self._connection.aborted
+            translated = translate(error, self._attempt)
+            if translated is error:
+                raise
+            raise translated from error
+        except BaseException:
+            self._lease.discard()
+            raise
+        if not chunk:
+            raise StopIteration
+        return chunk
+
+    def settle(self) -> None:
+        """Give the connection back if the body is complete."""
+        if not self._reader.complete:
+            return
+        if self._persistent:
+            self._lease.keep()
+        else:
+            self._lease.discard()
+
+    def close(self) -> None:
+        """Drop the connection unless the body is complete."""
+        self._lease.discard()
+
+
+def _reader(connection: Connection, framing: Framing) -> _Reader:
+    if framing.end is BodyEnd.LENGTH:
+        return _UntilLength(connection.reader, framing.length)
+    if framing.end is BodyEnd.LAST_CHUNK:
+        return _UntilLastChunk(connection.reader)
+    return _UntilClose(connection)
+
+
+def _no_last_chunk() -> PeerClosed:
+    return PeerClosed("the peer closed the connection before the last chunk")

@@ -1,0 +1,61 @@
+"""The time limits of one request as seconds to give a socket before each wait."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from tinker_lite.errors import TimeoutPhase
+    from tinker_lite.http import Timeout
+
+__all__ = ["Limits", "PhaseExpired"]
+
+
+class PhaseExpired(Exception):  # noqa: N818  # internal: becomes TransportTimeout at the edge
+    """A limit ran out; the edge adds what it knows of the exchange."""
+
+    def __init__(self, phase: TimeoutPhase, limit_s: float) -> None:
+        super().__init__(f"the {phase} limit of {limit_s:g} s ran out")
+        self.phase: TimeoutPhase = phase
+
+
+class Limits:
+    """The limits of one request, counted from its making.
+
+    Args:
+        timeout: The request's limits.
+    """
+
+    __slots__ = ("_end", "_limits_s")
+
+    def __init__(self, timeout: Timeout) -> None:
+        self._limits_s: dict[TimeoutPhase, float | None] = {
+            "pool": timeout.pool_s,
+            "connect": timeout.connect_s,
+            "tls": timeout.tls_s,
+            "write": timeout.write_s,
+            "read": timeout.read_s,
+            "total": timeout.total_s,
+        }
+        self._end = math.inf if timeout.total_s is None else time.monotonic() + timeout.total_s
+
+    def seconds(self, phase: TimeoutPhase) -> float | None:
+        """How long a wait of this phase may take from now; None is for ever.
+
+        Raises:
+            PhaseExpired: The total is used up.
+        """
+        limit_s = self._limits_s[phase]
+        if self._end == math.inf:
+            return limit_s
+        left_s = self._end - time.monotonic()
+        if left_s <= 0:
+            self.expire(phase)
+        return left_s if limit_s is None else min(limit_s, left_s)
+
+    def expire(self, phase: TimeoutPhase, cause: BaseException | None = None) -> NoReturn:
+        """Raise the error of a wait of this phase that took too long; the total goes first."""
+        named: TimeoutPhase = "total" if self._end <= time.monotonic() else phase
+        raise PhaseExpired(named, self._limits_s[named] or 0.0) from cause

@@ -1,0 +1,80 @@
+"""Where a request goes: the origin to connect to, and what the request line and Host say.
+
+Pure. Strict on purpose: ``urllib.parse`` silently drops tabs and newlines, which would let two
+readers of one URL disagree.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+from urllib.parse import SplitResult, urlsplit
+
+from tinker_lite.errors import InvalidRequest
+from tinker_lite.http import public_url
+
+__all__ = ["Origin", "Target", "parse_target"]
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+_NOT_IN_A_URL = re.compile(r"[^\x21-\x7e]")
+
+
+class Origin(NamedTuple):
+    """Scheme, host without brackets, and port: what a connection belongs to."""
+
+    scheme: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+
+class Target(NamedTuple):
+    """One URL, split into what HTTP/1.1 needs."""
+
+    origin: Origin
+    path: str
+    host_header: str
+
+
+def parse_target(url: str) -> Target:
+    """Split an absolute URL.
+
+    Raises:
+        InvalidRequest: It is not an absolute http or https URL in ASCII, or it holds user info.
+    """
+    if _NOT_IN_A_URL.search(url):
+        raise _refused(url, "it holds a space, a control character or a character outside ASCII; "
+                       "percent-encode paths, and write host names in their xn-- form")  # fmt: skip
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise _refused(url, str(error)) from error
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
+        raise _refused(url, "it must start with http:// or https:// and name a host")
+    if "@" in parts.netloc:
+        raise _refused(url, "user info does not belong in a URL; send a header instead")
+    default = DEFAULT_PORTS[parts.scheme]
+    origin = Origin(parts.scheme, parts.hostname, default if port is None else port)
+    return Target(origin, _path(parts), _host_header(origin, default))
+
+
+def _path(parts: SplitResult) -> str:
+    path = parts.path or "/"
+    return f"{path}?{parts.query}" if parts.query else path
+
+
+def _host_header(origin: Origin, default_port: int) -> str:
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    return host if origin.port == default_port else f"{host}:{origin.port}"
+
+
+def _refused(url: str, reason: str) -> InvalidRequest:
+    try:
+        shown = public_url(url)
+    except ValueError:
+        shown = "the URL"
+    return InvalidRequest(f"Cannot send to {shown!r}: {reason}.", may_have_arrived=False)
