@@ -2,8 +2,8 @@
 
     python -m scripts.extract_demo_text [--output FILE]
 
-The source is Debian's package ``bible-kjv`` (``apt-get install bible-kjv``), whose command ``bible``
-prints verses. The translation of 1611 is in the public domain.
+The source is Debian's package ``bible-kjv`` (``apt-get install bible-kjv``), whose command
+``bible`` prints verses. The translation of 1611 is in the public domain.
 """
 
 from __future__ import annotations

@@ -167,8 +167,8 @@ def build_corpus(folder: Path, forbidden: str) -> tuple[bytes, bytes, int]:
             ``FORBIDDEN_RUN_WORDS`` words with it is left out.
 
     Returns:
-        The training text, the held-out text (``HELD_OUT_OF_256`` of 256 documents), and the number of
-        paragraphs left out for the forbidden text.
+        The training text, the held-out text (``HELD_OUT_OF_256`` of 256 documents), and the number
+        of paragraphs left out for the forbidden text.
     """
     forbidden_runs = word_runs(forbidden)
     parts: tuple[list[str], list[str]] = ([], [])

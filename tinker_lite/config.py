@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
 from tinker_lite.errors import ConfigError
-from tinker_lite.http import Headers, Timeout
+from tinker_lite.http import Headers, Timeout, public_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,6 +61,9 @@ class RetryConfig(msgspec.Struct, frozen=True, kw_only=True):
         jitter: Share of a delay that is taken off at random, 0 to 1.
         total_s: Seconds after which no further attempt starts.
 
+    Raises:
+        ConfigError: A number is negative, or the jitter above 1.
+
     Source: protocol sections 5.1 and 5.2.
     """
 
@@ -69,6 +72,15 @@ class RetryConfig(msgspec.Struct, frozen=True, kw_only=True):
     delay_max_s: float = 10.0
     jitter: float = 0.25
     total_s: float = 300.0
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no schedule."""
+        for name in self.__struct_fields__:
+            number = getattr(self, name)
+            if not number >= 0:
+                raise ConfigError(f"RetryConfig.{name} is {number}; it must be 0 or more.")
+        if self.jitter > 1:
+            raise ConfigError(f"RetryConfig.jitter is {self.jitter}; it must be 0 to 1.")
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,21 +140,28 @@ def resolve(
         ConfigError: A setting is missing or cannot work; the text names it.
     """
     env = os.environ if environ is None else environ
-    url = (base_url or env.get("TINKER_BASE_URL") or DEFAULT_BASE_URL).rstrip("/")
-    key = api_key or env.get("TINKER_API_KEY") or None
+    # Values from files and shells often end in a newline, which no URL and no header may hold.
+    url = _first(base_url, env.get("TINKER_BASE_URL")) or DEFAULT_BASE_URL
+    url = url if url.startswith(LOCAL_SCHEME) else url.rstrip("/")
+    key = _first(api_key, env.get("TINKER_API_KEY"))
     config = Config(
         base_url=url,
         api_key=None if key is None else Secret(key),
-        project_id=project_id or env.get("TINKER_PROJECT_ID") or None,
+        project_id=_first(project_id, env.get("TINKER_PROJECT_ID")),
         tags=_tags(env.get("TINKER_TAGS", "")),
-        default_headers=Headers([*_access_headers(env), *(default_headers or {}).items()]),
-        timeout=None if timeout is None else Timeout.of(timeout),
-        retry=_retry(max_retries),
+        default_headers=Headers(_access_headers(env)).merged((default_headers or {}).items()),
+        timeout=_timeout(timeout),
+        retry=RetryConfig() if max_retries is None else RetryConfig(max_retries=max_retries),
     )
     if not config.is_local:
         _check_url(url)
         _check_key(url, key, allow_http=env.get("TINKER_LITE_ALLOW_HTTP") == "1")
     return config
+
+
+def _first(*values: str | None) -> str | None:
+    """The first value that is more than white space, without the space around it."""
+    return next((value.strip() for value in values if value and value.strip()), None)
 
 
 def _tags(text: str) -> tuple[str, ...]:
@@ -158,35 +177,52 @@ def _access_headers(env: Mapping[str, str]) -> list[tuple[str, str]]:
     return [(header, env[name]) for header, name in names.items() if env.get(name)]
 
 
-def _retry(max_retries: int | None) -> RetryConfig:
-    if max_retries is None:
-        return RetryConfig()
-    if max_retries < 0:
-        raise ConfigError(f"max_retries is {max_retries}; it must be 0 or more.")
-    return RetryConfig(max_retries=max_retries)
+def _timeout(value: float | Timeout | None) -> Timeout | None:
+    try:
+        return None if value is None else Timeout.of(value)
+    except ValueError:
+        raise ConfigError(f"timeout is {value}; it must be a positive number of seconds.") from None
 
 
 def _check_url(url: str) -> None:
-    parts = urlsplit(url)
+    """Refuse what cannot be called; a part that may be secret is never shown."""
+    if "@" in url:
+        raise ConfigError(
+            "base_url holds an '@', and so a user name or password, which would end up in logs. "
+            "Give the credential as api_key or in TINKER_API_KEY."
+        )
+    parts = _split(url)
+    if parts.query or parts.fragment:
+        raise ConfigError(
+            f"base_url {public_url(url)!r} has a query or a fragment after it; paths are put "
+            "behind the base URL, so it must end with its own path."
+        )
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ConfigError(
             f"base_url {url!r} is not a URL the client can call. Give https://host[:port][/path], "
             "http:// for a server on this machine, or local: for the embedded service "
             "(argument base_url or variable TINKER_BASE_URL)."
         )
-    if "@" in parts.netloc:
-        raise ConfigError(
-            "base_url holds a user name or password, which would end up in logs. "
-            "Give the credential as api_key or in TINKER_API_KEY."
-        )
+
+
+def _split(url: str) -> SplitResult:
     try:
+        parts = urlsplit(url)
         _ = parts.port
-    except ValueError:
-        raise ConfigError(f"base_url {url!r} has a port that is not a number.") from None
+    except ValueError as error:
+        raise ConfigError(
+            f"base_url {public_url(url)!r} is not a URL the client can call: {error}."
+        ) from None
+    return parts
 
 
 def _check_key(url: str, key: str | None, *, allow_http: bool) -> None:
     parts = urlsplit(url)
+    if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
+        raise ConfigError(
+            "The API key holds a space, a line break or a character outside ASCII, which no "
+            "header can carry. Check TINKER_API_KEY or api_key=."
+        )
     if parts.hostname in _LOOPBACK:
         return
     if key is None:

@@ -11,7 +11,7 @@
     │  │  ├─ PermissionDeniedError 403 · NotFoundError 404 · ConflictError 409
     │  │  └─ UnprocessableEntityError 422 · RateLimitError 429 · InternalServerError 5xx
     │  ├─ APIResponseValidationError    the answer does not fit the endpoint's type
-    │  └─ APIConnectionError            nothing usable came back; ``may_have_arrived`` tells the rest
+    │  └─ APIConnectionError            nothing usable came back; see ``may_have_arrived``
     │     └─ APITimeoutError
     ├─ RetrievalError (ValueError)      an accepted operation whose result cannot be had
     │  ├─ RequestFailedError            the service ran the operation and it failed

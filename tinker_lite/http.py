@@ -24,14 +24,15 @@ Retries, redirects, content decoding, idempotency keys, redaction and deadlines 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Protocol as _Protocol
-from typing import TypeAlias, overload
+from typing import TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
 from tinker_lite.errors import LimitExceeded, StreamAlreadyConsumed
+from tinker_lite.headers import HeaderPairs, Headers
 
 __all__ = [
     "AnyTransport",
@@ -46,23 +47,6 @@ __all__ = [
     "public_url",
 ]
 
-HeaderPairs: TypeAlias = Iterable[tuple[str, str]]
-
-# Looked up in lower case. Every header here has carried a credential in some deployment of the
-# service; a repr, a log line or a recording shows its name only.
-SECRET_HEADERS = frozenset(
-    {
-        "authorization",
-        "cf-access-client-id",
-        "cf-access-client-secret",
-        "cookie",
-        "proxy-authorization",
-        "set-cookie",
-        "x-api-key",
-        "x-tinker-weights-access-token",
-    }
-)
-
 # h11 allows 16 KiB by default; signed-URL redirects and chatty proxies have been seen to need more,
 # and 64 KiB is still nothing to hold.
 MAX_HEAD_BYTES = 65_536
@@ -70,81 +54,12 @@ MAX_HEAD_BYTES = 65_536
 
 def public_url(url: str) -> str:
     """The URL without user info, query and fragment, fit for logs and error texts."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # an error text must not fail over the very URL it is about
+        return "<malformed URL>"
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
-
-
-class Headers:
-    """An ordered list of header pairs whose look-up ignores case.
-
-    Args:
-        pairs: Name and value pairs, in sending order; names may repeat.
-    """
-
-    __slots__ = ("_pairs",)
-
-    def __init__(self, pairs: HeaderPairs = ()) -> None:
-        self._pairs = tuple((name, value) for name, value in pairs)
-
-    @overload
-    def get(self, name: str) -> str | None: ...
-    @overload
-    def get(self, name: str, default: str) -> str: ...
-    def get(self, name: str, default: str | None = None) -> str | None:
-        """The first value under ``name``, or ``default``."""
-        wanted = name.lower()
-        return next((value for key, value in self._pairs if key.lower() == wanted), default)
-
-    def get_all(self, name: str) -> list[str]:
-        """Every value under ``name``, in order."""
-        wanted = name.lower()
-        return [value for key, value in self._pairs if key.lower() == wanted]
-
-    def merged(self, pairs: HeaderPairs) -> Headers:
-        """A copy in which ``pairs`` replace every header of the same name."""
-        added = tuple(pairs)
-        replaced = {name.lower() for name, _ in added}
-        kept = tuple(pair for pair in self._pairs if pair[0].lower() not in replaced)
-        return Headers(kept + added)
-
-    def items(self) -> tuple[tuple[str, str], ...]:
-        """The pairs in sending order."""
-        return self._pairs
-
-    def __iter__(self) -> Iterator[tuple[str, str]]:
-        """Iterate over the pairs in sending order."""
-        return iter(self._pairs)
-
-    def __contains__(self, name: object) -> bool:
-        """Whether any header has this name."""
-        return isinstance(name, str) and self.get(name) is not None
-
-    def __len__(self) -> int:
-        """How many pairs there are."""
-        return len(self._pairs)
-
-    def __eq__(self, other: object) -> bool:
-        """Equal if the same values stand under the same names, in the same order."""
-        if not isinstance(other, Headers):
-            return NotImplemented
-        return _folded(self._pairs) == _folded(other._pairs)
-
-    def __hash__(self) -> int:
-        """Hash of the folded pairs."""
-        return hash(_folded(self._pairs))
-
-    def __repr__(self) -> str:
-        """The pairs, with the values of secret headers left out."""
-        shown = [
-            (name, "<redacted>" if name.lower() in SECRET_HEADERS else value)
-            for name, value in self._pairs
-        ]
-        return f"Headers({shown!r})"
-
-
-def _folded(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    return tuple((name.lower(), value) for name, value in pairs)
 
 
 class Timeout(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,6 +72,9 @@ class Timeout(msgspec.Struct, frozen=True, kw_only=True):
         write_s: Longest time without progress while sending.
         read_s: Longest time without a byte while receiving.
         total_s: The whole exchange, from the call to the last byte of the body.
+
+    Raises:
+        ValueError: A limit is not a positive number.
     """
 
     pool_s: float | None = 60.0
@@ -165,6 +83,13 @@ class Timeout(msgspec.Struct, frozen=True, kw_only=True):
     write_s: float | None = 60.0
     read_s: float | None = 60.0
     total_s: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse limits that no exchange could keep."""
+        for name in self.__struct_fields__:
+            seconds = getattr(self, name)
+            if seconds is not None and not seconds > 0:
+                raise ValueError(f"Timeout.{name} is {seconds}; it must be above 0 s, or None.")
 
     @classmethod
     def of(cls, value: float | Timeout | None) -> Timeout:
@@ -175,10 +100,9 @@ class Timeout(msgspec.Struct, frozen=True, kw_only=True):
             return cls(
                 pool_s=None, connect_s=None, tls_s=None, write_s=None, read_s=None, total_s=None
             )
-        connect_s = min(value, 5.0)
         return cls(
             pool_s=value,
-            connect_s=connect_s,
+            connect_s=min(value, 5.0),
             tls_s=min(value, 10.0),
             write_s=value,
             read_s=value,
@@ -257,7 +181,7 @@ class Response(_Head):
         close: Callable[[], None] | None = None,
         http_version: str = "1.1",
     ) -> None:
-        super().__init__(status, _as_headers(headers), http_version)
+        super().__init__(status, Headers(headers), http_version)
         self._body = (body,) if isinstance(body, bytes) else body
         self._close = close
 
@@ -290,11 +214,11 @@ class Response(_Head):
             TransportError: The body could not be read to its declared end.
         """
         collected = bytearray()
-        for chunk in self.iter_bytes():
-            collected += chunk
-            if _exceeds(collected, max_bytes):
-                self.close()
-                raise _too_large(max_bytes)
+        chunks = self.iter_bytes()
+        with self:
+            for chunk in chunks:
+                collected += chunk
+                _check_size(collected, max_bytes)
         return bytes(collected)
 
     def close(self) -> None:
@@ -324,37 +248,26 @@ class AsyncResponse(_Head):
         close: Callable[[], Awaitable[None]] | None = None,
         http_version: str = "1.1",
     ) -> None:
-        super().__init__(status, _as_headers(headers), http_version)
-        self._body = _once(body) if isinstance(body, bytes) else body
+        super().__init__(status, Headers(headers), http_version)
+        self._body = _Whole(body) if isinstance(body, bytes) else body
         self._close = close
 
-    def iter_bytes(self) -> AsyncGenerator[bytes, None]:
+    def iter_bytes(self) -> AsyncChunks:
         """Async form of ``Response.iter_bytes``; same result and errors.
 
-        Whoever stops early closes it (``contextlib.aclosing``) or the response.
+        Whoever stops early closes the response, or the iterator (``contextlib.aclosing``).
         """
         self._hand_out()
-        return self._chunks()
-
-    async def _chunks(self) -> AsyncGenerator[bytes, None]:
-        try:
-            async for chunk in self._body:
-                if chunk:
-                    yield chunk
-        finally:
-            await self.aclose()
+        return AsyncChunks(self._body, self.aclose)
 
     async def read(self, max_bytes: int | None = None) -> bytes:
         """Async form of ``Response.read``; same argument, result and errors."""
-        self._hand_out()
         collected = bytearray()
-        try:
-            async for chunk in self._body:
+        chunks = self.iter_bytes()
+        async with self:
+            async for chunk in chunks:
                 collected += chunk
-                if _exceeds(collected, max_bytes):
-                    raise _too_large(max_bytes)
-        finally:
-            await self.aclose()
+                _check_size(collected, max_bytes)
         return bytes(collected)
 
     async def aclose(self) -> None:
@@ -372,23 +285,47 @@ class AsyncResponse(_Head):
         await self.aclose()
 
 
-async def _once(body: bytes) -> AsyncIterator[bytes]:
-    yield body
+# Iterators rather than async generators: trio warns about a generator that a caller leaves early,
+# even when its response has been closed.
+class AsyncChunks(AsyncIterator[bytes]):
+    """The chunks of an async body; ``aclose``, the response's, is called when there are no more."""
+
+    def __init__(self, body: AsyncIterable[bytes], aclose: Callable[[], Awaitable[None]]) -> None:
+        self._body = aiter(body)
+        self._close = aclose
+
+    async def aclose(self) -> None:
+        """Close the response; harmless when repeated."""
+        await self._close()
+
+    async def __anext__(self) -> bytes:
+        try:
+            while not (chunk := await anext(self._body)):
+                pass
+        except BaseException:
+            await self._close()
+            raise
+        return chunk
 
 
-def _as_headers(headers: Headers | HeaderPairs) -> Headers:
-    return headers if isinstance(headers, Headers) else Headers(headers)
+class _Whole(AsyncIterator[bytes]):
+    """A body that is there already."""
+
+    def __init__(self, body: bytes) -> None:
+        self._chunks = iter((body,))
+
+    async def __anext__(self) -> bytes:
+        for chunk in self._chunks:
+            return chunk
+        raise StopAsyncIteration
 
 
-def _exceeds(collected: bytearray, max_bytes: int | None) -> bool:
-    return max_bytes is not None and len(collected) > max_bytes
-
-
-def _too_large(max_bytes: int | None) -> LimitExceeded:
-    return LimitExceeded(
-        f"The response body is larger than the {max_bytes} bytes allowed for it.",
-        may_have_arrived=True,
-    )
+def _check_size(collected: bytearray, max_bytes: int | None) -> None:
+    if max_bytes is not None and len(collected) > max_bytes:
+        raise LimitExceeded(
+            f"The response body is larger than the {max_bytes} bytes allowed for it.",
+            may_have_arrived=True,
+        )
 
 
 class Transport(_Protocol):

@@ -300,6 +300,21 @@ def test_an_unusable_example_is_named_and_leaves_the_model_as_it_was(
     assert model.optim_step(STEP) == {"grad_norm:mean": 0.0}
 
 
+def test_a_model_that_has_diverged_says_so() -> None:
+    """A step far too large is told at the next use, whether that trains, scores or samples."""
+    model = AdaptedModel(BASE, SPEC)
+    model.forward_backward(batch())
+    model.optim_step(AdamHyper(learning_rate=1e38))
+    snapshot, prompt = model.snapshot(), np.array([1, 2])
+    for use in (
+        lambda: model.forward_backward(batch()),
+        lambda: snapshot.prompt_logprobs(prompt),
+        lambda: snapshot.generate(prompt, DecodingParams()),
+    ):
+        with pytest.raises(ValueError, match="model: has diverged, its logits are not finite"):
+            use()
+
+
 def test_an_empty_batch_and_an_unknown_loss_are_refused() -> None:
     """Each with its field's name."""
     model = AdaptedModel(BASE, SPEC)

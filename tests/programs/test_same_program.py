@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import anyio
@@ -11,7 +11,7 @@ import pytest
 
 import tinker_lite as tl
 from tinker_lite.local import LocalService
-from tinker_lite.local.server import run_server, serve
+from tinker_lite.local.server import serve
 from tinker_lite_h11 import H11Transport
 from tinker_lite_urllib3 import Urllib3Transport
 
@@ -61,11 +61,12 @@ async def train_async(service: tl.ServiceClient) -> list[float]:
 
 
 def adam() -> tl.AdamParams:
+    """Steps large enough to see."""
     return tl.AdamParams(learning_rate=1e-2)
 
 
 @contextmanager
-def served() -> Iterator[str]:
+def served() -> Generator[str]:
     """The embedded service over HTTP, in a thread of its own with its own loop."""
     urls: list[str] = []
     listening = threading.Event()
@@ -164,7 +165,7 @@ def test_optimiser_state_continues_the_run() -> None:
         client.forward_backward(batch(), "cross_entropy")
         client.optim_step(adam())
         path = client.save_state("one-step").result(30).path
-        losses = []
+        losses: list[float] = []
         for trained in (client, service.create_training_client_from_state_with_optimizer(path)):
             trained.forward_backward(batch(), "cross_entropy")
             trained.optim_step(adam())

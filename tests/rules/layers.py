@@ -53,7 +53,8 @@ MAY_IMPORT_OTHERS: dict[str, set[str]] = {
     "cli": {"msgspec", "click", "rich"},
     "urllib3 transport": {"urllib3"},
     "h11 transport": {"h11", "anyio"},
-    "conformance": {"msgspec", "pytest", "trustme"},
+    # anyio: a kit for async transports has to drive and cancel them, on asyncio and on trio.
+    "conformance": {"msgspec", "anyio", "pytest", "trustme"},
 }
 
 # What may be imported inside a function or for type checkers only, and by which layers (None: all).
@@ -92,6 +93,8 @@ _LAYER_OF_MODULE = {
     "tinker_lite": "public",
     "tinker_lite.__main__": "cli",
     "tinker_lite._version": "version",
+    "tinker_lite.headers": "http",
+    "tinker_lite.proxies": "config",
 }
 
 

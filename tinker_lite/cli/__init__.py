@@ -1,4 +1,4 @@
-"""The command ``tinker-lite``. It needs click, which is an extra, so nothing here imports it at the top."""
+"""The command ``tinker-lite``. It needs click, an extra, so nothing here imports it at the top."""
 
 from __future__ import annotations
 

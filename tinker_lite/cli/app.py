@@ -1,20 +1,22 @@
-"""The group of all commands: loads the one that is asked for, and turns failures into exit codes."""
+"""The group of all commands: loads the one asked for, and turns failures into exit codes."""
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import click
 
+from tinker_lite.cli import EXIT_INTERRUPTED
 from tinker_lite.cli.commands import SUMMARIES, load
 from tinker_lite.errors import TinkerError
 
 __all__ = ["app"]
 
-EXIT_INTERRUPTED = 130
+SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}
 
-# What is told in one line instead of a traceback: our own errors, values that cannot work, files and
-# sockets, and missing extras.
+# What is told in one line instead of a traceback: our own errors, values that cannot work, files
+# and sockets, and missing extras.
 FAILURES = (TinkerError, ValueError, OSError, ImportError)
 
 
@@ -39,12 +41,19 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
+            _abandon_queued_work()
             click.echo("Stopped.", err=True)
             ctx.exit(EXIT_INTERRUPTED)
         except FAILURES as error:
+            _abandon_queued_work()
             raise click.ClickException(str(error)) from error
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def _abandon_queued_work() -> None:
+    """Say nothing of the futures that nobody will ask any more; the reason has been told."""
+    logging.getLogger("tinker_lite").setLevel(logging.CRITICAL)
+
+
+@click.group(cls=LazyGroup, context_settings=SETTINGS)
 def app() -> None:
     """A light client for the Tinker fine-tuning API."""

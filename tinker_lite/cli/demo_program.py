@@ -1,7 +1,7 @@
-"""The program behind ``tinker-lite demo``: fine-tune a language model on a text, from top to bottom.
+"""The program behind ``tinker-lite demo``: fine-tune a language model on a text, step by step.
 
-It uses the public names of tinker_lite only, so it can be copied as the start of a program of your own.
-It prints nothing: ``report`` is told what happens (``demo_events``), and ``demo_display`` shows it.
+It uses the public names of tinker_lite only, so it can be copied as the start of a program of your
+own. It prints nothing: ``report`` is told what happens, and ``demo_display`` shows it.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tinker_lite import (
     AdamParams,
@@ -38,6 +37,9 @@ from tinker_lite.cli.demo_events import (
     Stepped,
 )
 from tinker_lite.cli.demo_text import opening, random_batches, split, windows
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Recipe", "choose_model", "run_demo"]
 
@@ -89,7 +91,12 @@ def choose_model(service: ServiceClient) -> str:
 
 
 def run_demo(
-    service: ServiceClient, base_model: str, text: str, recipe: Recipe, archive: Path, report: Report
+    service: ServiceClient,
+    base_model: str,
+    text: str,
+    recipe: Recipe,
+    archive: Path,
+    report: Report,
 ) -> Outcome:
     """Train on a text; sample before and after; save the result, download it, and load it back.
 
@@ -143,7 +150,8 @@ def run_demo(
         state_path, archive, lambda n_bytes, size_bytes: report(Downloaded(n_bytes, size_bytes))
     )
     downloaded.result()
-    difference = load_and_compare(service, training, state_path, held_out, report)
+    check = held_out[: recipe.batch_size]
+    difference = load_and_compare(service, training, state_path, check, report)
     return Outcome(loss_before, loss_after, difference, state_path, sampler_path)
 
 
@@ -162,7 +170,7 @@ def train(
 ) -> Iterator[ForwardBackwardOutput]:
     """A pass and an optimiser step for each learning rate and batch; gives the passes' results.
 
-    The next step is queued before the last one's result is waited for, so the service is never idle.
+    The next step is queued before the last one's result is waited for: the service is never idle.
     """
     queued: deque[tuple[APIFuture[ForwardBackwardOutput], APIFuture[OptimStepResponse]]] = deque()
     for learning_rate, batch in steps:
@@ -198,7 +206,7 @@ def focal_loss(
 ) -> tuple[float, list[list[float]], dict[str, float]]:
     """Focal loss: ``-(1 - p)**2 * log p`` summed over tokens, p being a token's probability.
 
-    What the model predicts well already (p near 1) hardly counts, so the step goes to the hard tokens.
+    What the model predicts well already (p near 1) hardly counts; the step goes to the hard tokens.
     With l = log p, the derivative that the service needs is ``2 * p * (1 - p) * l - (1 - p)**2``.
     """
     del data  # the targets' logprobs are all it takes
@@ -226,7 +234,7 @@ def mean_loss(output: ForwardBackwardOutput) -> float:
 
 def sample(sampler: SamplingClient, tokenizer: Any, prompt: str, seed: int) -> str:
     """How a model goes on from a prompt."""
-    params = SamplingParams(max_tokens=N_SAMPLED_TOKENS, temperature=0.8, seed=seed)
+    params = SamplingParams(max_tokens=N_SAMPLED_TOKENS, temperature=0.7, seed=seed)
     answer = sampler.sample(ModelInput.from_ints(tokenizer.encode(prompt)), 1, params).result()
     return str(tokenizer.decode(answer.sequences[0].tokens))
 
@@ -240,8 +248,8 @@ def load_and_compare(
 ) -> float:
     """Load a checkpoint twice, and hold the two against the model that was saved.
 
-    The first gets the weights alone. The second gets the optimiser's state too, so after the same step
-    on both sides it is the same model still.
+    The first gets the weights alone. The second gets the optimiser's state too, so after the same
+    step on both sides it is the same model still.
 
     Returns:
         The largest difference between logprobs that was found, in nats.
@@ -249,14 +257,14 @@ def load_and_compare(
     loaded = service.create_training_client_from_state(state_path)
     resumed = service.create_training_client_from_state_with_optimizer(state_path)
     at_once = largest_difference(training, loaded, batch)
-    report(Compared("loaded", at_once))
+    report(Compared("loaded back", at_once))
     for client in (training, resumed):
         finished(
             client.forward_backward(batch, "cross_entropy"),
             client.optim_step(AdamParams(learning_rate=1e-4)),
         )
     one_step_on = largest_difference(training, resumed, batch)
-    report(Compared("resumed, one step on", one_step_on))
+    report(Compared("loaded back and both trained one step further", one_step_on))
     return max(at_once, one_step_on)
 
 
@@ -265,7 +273,7 @@ def largest_difference(one: TrainingClient, other: TrainingClient, batch: Batch)
     passes = [client.forward(batch, "cross_entropy") for client in (one, other)]
     outputs = [passed.result().loss_fn_outputs for passed in passes]
     return max(
-        abs(mine - theirs)
+        abs(float(mine) - float(theirs))
         for my, their in zip(*outputs, strict=True)
         for mine, theirs in zip(my["logprobs"].data, their["logprobs"].data, strict=True)
     )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tinker_lite import Datum, ModelInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["opening", "random_batches", "read_text", "shipped_text", "split", "windows"]
 
@@ -17,7 +20,7 @@ MIN_OPENING_CHARS = 20
 
 
 def shipped_text() -> str:
-    """The First Book of Samuel, King James Version; ``data/PROVENANCE.md`` says where it is from."""
+    """The First Book of Samuel, King James Version; see ``data/PROVENANCE.md``."""
     text = files("tinker_lite.cli").joinpath("data", "first_samuel.txt")
     return text.read_text(encoding="ascii")
 

@@ -68,6 +68,8 @@ class RestClient:
         self._session = session
 
     def _start(self, operation: str, work: Callable[[], Awaitable[T]]) -> APIFuture[T]:
+        self._session.check_open(operation)
+
         async def run() -> T:
             return await work()
 

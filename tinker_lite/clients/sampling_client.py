@@ -6,8 +6,6 @@ import random
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import anyio.to_thread
-
 from tinker_lite.clients.status import ClientStatus, status_of
 from tinker_lite.clients.tokenizers import tokenizer_of_base_model
 from tinker_lite.config import resolve
@@ -267,14 +265,7 @@ class SamplingClient:
 
     def get_tokenizer(self) -> Any:
         """The base model's tokenizer; see ``TrainingClient.get_tokenizer``."""
-        return self._tokenizer().result()
-
-    def _tokenizer(self) -> APIFuture[Any]:
-        async def work() -> Any:
-            base_model = (await self._operations.sampler()).base_model
-            return await anyio.to_thread.run_sync(tokenizer_of_base_model, base_model)
-
-        return self._operations.start("get_tokenizer", work)
+        return tokenizer_of_base_model(self._base_model().result())
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as base URL and session, without the key; the copy numbers its samples apart."""

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any
-
-import anyio
 
 from tinker_lite.clients.rest_client import RestClient
 from tinker_lite.clients.sampling_client import SamplingClient
 from tinker_lite.clients.training_client import TrainingClient
 from tinker_lite.config import Config, resolve
 from tinker_lite.engine.creation import NewModel, SavedModel, create_from_state, create_lora
+from tinker_lite.engine.farewell import wait_briefly, wait_briefly_async
 from tinker_lite.engine.runtime import Runtime, shared_runtime, task_runtime
 from tinker_lite.engine.session import FinishReason, Session
 from tinker_lite.engine.training import CreatedModel, TrainingOperations
@@ -30,11 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ServiceClient"]
 
-logger = logging.getLogger("tinker_lite")
-
-# After an error, telling the service is a courtesy that must not keep the program waiting.
-CLOSE_AFTER_ERROR_S = 5.0
-
 
 class ServiceClient:
     """The way to a Tinker service, hosted, self-hosted or embedded.
@@ -44,10 +37,11 @@ class ServiceClient:
     with ``async with ServiceClient.open()`` to run everything on your own event loop without any
     thread.
 
-    Args: user_metadata: Text by name, stored with the session. project_id: The session's project;
-        ``TINKER_PROJECT_ID`` when not given. base_url: Where the service is; ``TINKER_BASE_URL``
-        when not given. ``local:`` is the embedded service with a temporary store, ``local:PATH``
-        the same with a lasting one.
+    Args:
+        user_metadata: Text by name, stored with the session.
+        project_id: The session's project; ``TINKER_PROJECT_ID`` when not given.
+        base_url: Where the service is; ``TINKER_BASE_URL`` when not given. ``local:`` is the
+            embedded service with a temporary store, ``local:PATH`` the same with a lasting one.
         api_key: The credential; ``TINKER_API_KEY`` when not given. The embedded service needs none.
         display_name: The session's name for people.
         transport: Sends every request; the default one fits ``base_url``. It stays yours to close.
@@ -179,7 +173,7 @@ class ServiceClient:
             train_attn=train_attn,
             train_unembed=train_unembed,
         )
-        model = NewModel(base_model, lora, user_metadata, optimizer or adamw())
+        model = NewModel(base_model, lora, _own(user_metadata), dict(optimizer or adamw()))
         session = self._session
         return self._training(
             lambda model_seq_id: create_lora(session, model, model_seq_id),
@@ -261,7 +255,9 @@ class ServiceClient:
             raise ValueError(
                 f"path {path!r} is no checkpoint path; it must begin with 'tinker://'."
             )
-        saved = SavedModel(path, base_model, user_metadata, weights_access_token, with_optimizer)
+        saved = SavedModel(
+            path, base_model, _own(user_metadata), weights_access_token, with_optimizer
+        )
         session = self._session
         return self._training(
             lambda model_seq_id: create_from_state(session, saved, model_seq_id),
@@ -329,7 +325,7 @@ class ServiceClient:
         Returns:
             A future that is done when the service knows.
         """
-        return _close(self._session, status, detail)
+        return self._session.close(status, detail)
 
     def __enter__(self) -> ServiceClient:
         """Use the client as a context manager that ends its session."""
@@ -346,7 +342,7 @@ class ServiceClient:
         if error is None:
             closing.result()
         else:
-            _quietly(closing)
+            wait_briefly(closing)
 
     async def __aenter__(self) -> ServiceClient:
         """Use the client as an async context manager that ends its session."""
@@ -363,12 +359,16 @@ class ServiceClient:
         if error is None:
             await closing
             return
-        with anyio.move_on_after(CLOSE_AFTER_ERROR_S, shield=True):
-            await closing.exception_async()
+        await wait_briefly_async(closing)
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         """Refuse pickling and copying: a session belongs to one process."""
         raise TypeError("A ServiceClient cannot be pickled or copied; make one in each process.")
+
+
+def _own(metadata: Mapping[str, str] | None) -> dict[str, str] | None:
+    """A copy, since the request is made later than the call."""
+    return None if metadata is None else dict(metadata)
 
 
 def _one_transport(
@@ -400,23 +400,6 @@ def _reason(error: BaseException | None) -> FinishReason:
     if error is None:
         return "success"
     return "errored" if isinstance(error, Exception) else "interrupted"
-
-
-def _close(session: Session, reason: FinishReason, detail: str | None) -> APIFuture[None]:
-    async def work() -> None:
-        await session.finish(reason, detail)
-
-    return session.runtime.start(work, "close")
-
-
-def _quietly(closing: APIFuture[None]) -> None:
-    """Wait a little for the end of a session whose program has failed already."""
-    try:
-        failure = closing.exception(CLOSE_AFTER_ERROR_S)
-    except TimeoutError as error:
-        failure = error
-    if failure is not None:
-        logger.info("The service could not be told that the session ended: %s", failure)
 
 
 @asynccontextmanager

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,10 +91,10 @@ def load_tokenizer(name: str) -> Any:
     if name == BYTE_TOKENIZER_ID:
         return ByteTokenizer()
     try:
-        transformers = importlib.import_module("transformers")
+        from transformers import AutoTokenizer  # type: ignore[import-not-found]  # an extra
     except ImportError as error:
         raise ImportError(
             f"The tokenizer {name!r} comes from the Hugging Face hub, which needs transformers. "
             "Install tinker-lite[tokenizers]."
         ) from error
-    return transformers.AutoTokenizer.from_pretrained(name, use_fast=True)
+    return cast("Any", AutoTokenizer).from_pretrained(name, use_fast=True)

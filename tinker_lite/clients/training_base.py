@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tinker_lite.clients.status import ClientStatus, status_of
 from tinker_lite.clients.tokenizers import load_tokenizer, tokenizer_name
+from tinker_lite.engine.future import in_event_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -62,7 +63,13 @@ class TrainingBase:
     @property
     def model_id(self) -> str:
         """The model's id; waits for creation, so in an event loop ``await`` the client first."""
-        return self._operations.creation.result()
+        creation = self._operations.creation
+        if not creation.done() and in_event_loop():
+            raise RuntimeError(
+                "model_id is not known yet and waiting for it would block the running event loop; "
+                "`await` the client first."
+            )
+        return creation.result()
 
     def status(self) -> ClientStatus:
         """How this client is doing: whether its model exists, and its last error."""
@@ -98,7 +105,7 @@ class TrainingBase:
         Raises:
             ImportError: transformers is needed and not installed.
         """
-        return load_tokenizer(tokenizer_name(self.get_info()))
+        return load_tokenizer(tokenizer_name(self._info().result()))
 
     def _simple(
         self,

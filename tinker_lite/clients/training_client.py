@@ -76,9 +76,10 @@ class TrainingClient(TrainingWeights):
     ) -> APIFuture[ForwardBackwardOutput]:
         """Queue a forward and backward pass over a batch; gradients add up until ``optim_step``.
 
-        Args: data: The batch, 1 or more examples. Every tensor in ``loss_fn_inputs`` has shape
-            (T,), or (T, K) with ``target_tokens``, T being the tokens of that example's
-            ``model_input``.
+        Args:
+            data: The batch, 1 or more examples. Every tensor in ``loss_fn_inputs`` has shape (T,),
+                or (T, K) with ``target_tokens``, T being the tokens of that example's
+                ``model_input``.
             loss_fn: Name of the loss, for example ``"cross_entropy"``.
             loss_fn_config: Settings of the loss.
 
@@ -135,20 +136,23 @@ class TrainingClient(TrainingWeights):
         worker thread, and a backward pass applies its gradient. Later operations wait for their
         turn.
 
-        Args: data: The batch; each example needs ``target_tokens``. Other ``loss_fn_inputs`` stay
-            here, for the loss to use.
+        Args:
+            data: The batch; each example needs ``target_tokens``. Other ``loss_fn_inputs`` stay
+                here, for the loss to use.
             loss_fn: With ``gradients="autograd"``: from examples and torch logprobs (float32, of
                 their targets' shape, requiring grad) to ``(scalar tensor, metrics)``. With
-                ``gradients="returned"``: from examples and ``TensorData`` logprobs to
-                ``(loss, dL/dlogprobs per example, metrics)``; needs no torch.
+                ``gradients="returned"``: from examples and ``TensorData`` logprobs to ``(loss,
+                dL/dlogprobs per example, metrics)``; needs no torch.
             gradients: Where the gradient comes from.
             loss_type_input: Accepted for compatibility; only ``"logprobs"`` exists.
 
         Returns: A future of the backward pass's output; ``loss:sum`` is your loss and your metrics
             are in.
 
-        Raises: ImportError: torch is needed and not installed. ValueError: The batch is empty, or
-            an example has no ``target_tokens``; nothing was sent.
+        Raises:
+            ImportError: torch is needed and not installed.
+            ValueError: The batch is empty, or an example has no ``target_tokens``; nothing was
+                sent.
 
         Source: protocol section 6.1.
         """

@@ -68,6 +68,7 @@ class TrainingWeights(TrainingBase):
         overwrite: bool,
         user_metadata: Mapping[str, str] | None,
     ) -> APIFuture[SaveWeightsResponse]:
+        metadata = None if user_metadata is None else dict(user_metadata)  # sent later
         return self._simple(
             "save_state",
             "weights.save",
@@ -78,7 +79,7 @@ class TrainingWeights(TrainingBase):
                 seq_id=seq_id,
                 ttl_seconds=ttl_seconds,
                 overwrite=overwrite,
-                user_metadata=user_metadata,
+                user_metadata=metadata,
             ),
         )
 
@@ -166,6 +167,7 @@ class TrainingWeights(TrainingBase):
         self, name: str, ttl_seconds: int | None, user_metadata: Mapping[str, str] | None
     ) -> APIFuture[SaveWeightsForSamplerResponse]:
         operations = self._operations
+        metadata = None if user_metadata is None else dict(user_metadata)  # sent later
 
         def body(model_id: str, seq_id: int) -> SaveWeightsForSamplerRequest:
             return SaveWeightsForSamplerRequest(
@@ -173,7 +175,7 @@ class TrainingWeights(TrainingBase):
                 path=name,
                 seq_id=seq_id,
                 ttl_seconds=ttl_seconds,
-                user_metadata=user_metadata,
+                user_metadata=metadata,
             )
 
         async def work(turn: Turn) -> SaveWeightsForSamplerResponse:

@@ -94,7 +94,12 @@ async def _in_three_steps(session: Session, saved: SavedModel, model_seq_id: int
         raise APIError(
             f"{saved.path} holds no LoRA adapters, and this server cannot load other weights."
         )
-    lora = LoraConfig(rank=info.lora_rank)
+    lora = LoraConfig(
+        rank=info.lora_rank,
+        train_unembed=info.train_unembed is not False,
+        train_mlp=info.train_mlp is not False,
+        train_attn=info.train_attn is not False,
+    )
     model = NewModel(saved.base_model or info.base_model, lora, saved.user_metadata)
     created = await create_lora(session, model, model_seq_id)
     request = LoadWeightsRequest(

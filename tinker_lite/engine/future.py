@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from types import TracebackType
 
-__all__ = ["APIFuture", "Host", "loop_poster"]
+__all__ = ["APIFuture", "Host", "in_event_loop", "loop_poster"]
 
 T = TypeVar("T")
 
@@ -53,6 +53,15 @@ def loop_poster() -> Callable[[Callable[[], object]], object]:
     if hasattr(native, "call_soon_threadsafe"):
         return cast("Callable[[Callable[[], object]], object]", native.call_soon_threadsafe)
     return cast("Callable[[Callable[[], object]], object]", native.run_sync_soon)
+
+
+def in_event_loop() -> bool:
+    """Whether this thread is running an event loop, asyncio or trio."""
+    try:
+        current_token()
+    except RuntimeError:
+        return False
+    return True
 
 
 class APIFuture(Generic[T], metaclass=ABCMeta):
@@ -118,7 +127,7 @@ class APIFuture(Generic[T], metaclass=ABCMeta):
     def _run(self, callback: Callable[[APIFuture[T]], object]) -> None:
         try:
             callback(self)
-        except Exception:
+        except (Exception, SystemExit):  # an exit here would end the loop that serves everybody
             logger.exception("A callback of %s raised", self.operation)
 
     # Asking.
@@ -320,8 +329,8 @@ class APIFuture(Generic[T], metaclass=ABCMeta):
         logger.error("%s failed and nobody asked for its result: %s", self.operation, error)
 
 
-# One failure may fail many operations (those that waited for a model that could not be made), so it is
-# the error that remembers whether anybody has seen it.
+# One failure may fail many operations (those that waited for a model that could not be made), so
+# it is the error that remembers whether anybody has seen it.
 _SEEN = "_tinker_lite_seen"
 
 

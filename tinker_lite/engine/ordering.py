@@ -49,6 +49,8 @@ class TurnQueue:
     def give_up(self, ticket: int) -> None:
         """Pass the turn on, now or as soon as it would come; on the loop only."""
         self._waiting.pop(ticket, None)
+        if ticket < self._current:
+            return
         self._passed.add(ticket)
         while self._current in self._passed:
             self._passed.remove(self._current)

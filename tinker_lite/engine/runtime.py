@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import anyio
 
-from tinker_lite.engine.future import APIFuture, loop_poster
+from tinker_lite.engine.future import APIFuture, in_event_loop, loop_poster
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -110,19 +110,19 @@ class _LoopHost:
                 future.bind(lambda: self.post(scope.cancel))
                 try:
                     future.set_result(await work())
-                except Exception as error:  # noqa: BLE001  it belongs to the future
+                except (Exception, SystemExit) as error:  # noqa: BLE001  it belongs to the future
                     future.set_exception(error)
         finally:
             future.set_cancelled()  # ignored unless the work was cut off
+            # The failure's traceback holds this frame: without this the future would hold itself.
+            del future
 
 
 def _warn_inside_loop(what: str) -> None:
     """Warn, once per call site, that a blocking wait stops the caller's own event loop."""
     if "ipykernel" in sys.modules:  # a notebook always runs a loop, and a blocked cell is expected
         return
-    try:
-        loop_poster()
-    except RuntimeError:
+    if not in_event_loop():
         return
     warnings.warn(
         f"result() of {what} blocks the running event loop; use `await` instead.",
@@ -133,7 +133,7 @@ def _warn_inside_loop(what: str) -> None:
 
 def _depth_outside_library() -> int:
     """Stack level of the first frame that is not this library's, for a warning about the caller."""
-    depth = 1
+    depth = 0  # this function's own frame stands for the level that `warn` counts from
     frame = inspect.currentframe()
     while frame is not None and frame.f_globals.get("__name__", "").startswith("tinker_lite."):
         depth += 1

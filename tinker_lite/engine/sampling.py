@@ -53,9 +53,7 @@ class SamplingOperations:
 
     def start(self, operation: str, work: Callable[[], Awaitable[T]]) -> APIFuture[T]:
         """Start work; thread-safe."""
-        self.session.runtime.check_usable()
-        if self.session.closed:
-            raise RuntimeError(f"{operation}: the ServiceClient of this client is closed.")
+        self.session.check_open(operation)
 
         async def run() -> T:
             try:

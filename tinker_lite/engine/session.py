@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import threading
 import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
@@ -17,6 +18,7 @@ import msgspec
 
 from tinker_lite.engine.backlog import Backlog
 from tinker_lite.engine.call import perform, prepare, raise_for_status
+from tinker_lite.engine.farewell import PATIENCE_S
 from tinker_lite.engine.future import loop_poster
 from tinker_lite.engine.retrieval import QueueReport, retrieve
 from tinker_lite.engine.world import AnyioIO
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from tinker_lite.config import Config
+    from tinker_lite.engine.future import APIFuture
     from tinker_lite.engine.runtime import Runtime
     from tinker_lite.wire.urls import QueryValue
 
@@ -120,7 +123,7 @@ class Session:
         self.backlog = Backlog()
         runtime.watch(self.backlog)
         self.closed = False
-        self.last_error: BaseException | None = None
+        self.finished = False
         self.next_model_seq_id = itertools.count().__next__
         self.next_sampling_seq_id = itertools.count().__next__
         self._owns_transport = owns_transport
@@ -128,6 +131,16 @@ class Session:
         self._display_name = display_name
         self._client_config: Once[ClientConfigResponse] = Once()
         self._session_id: Once[str] = Once()
+        self._closing: APIFuture[None] | None = None
+        self._closing_lock = threading.Lock()
+
+    def check_open(self, operation: str) -> None:
+        """Refuse new work once the service client is closed, or in a forked child."""
+        self.runtime.check_usable()
+        if self.closed:
+            raise RuntimeError(
+                f"{operation}: the ServiceClient of this client is closed; make a new one."
+            )
 
     # Calls.
 
@@ -185,8 +198,6 @@ class Session:
 
     async def session_id(self) -> str:
         """The session's id; the first caller makes the session."""
-        if self.closed:
-            raise RuntimeError("This ServiceClient is closed; make a new one.")
         return await self._session_id.get(self._create)
 
     async def _create(self) -> str:
@@ -219,16 +230,32 @@ class Session:
                 "service.session_heartbeat", SessionHeartbeatRequest(session_id=session_id)
             )
         except APIStatusError as error:
-            return error.status_code != 410
+            if error.status_code != 410:
+                raise
+            return False
         return True
 
-    async def finish(self, reason: FinishReason, detail: str | None = None) -> None:
-        """Tell the service why the session ends; a server without the route does not mind."""
-        if self.closed:
-            return
-        self.closed = True
+    def close(self, reason: FinishReason, detail: str | None = None) -> APIFuture[None]:
+        """End the session; thread-safe. The first call decides how, later ones give its future."""
+        with self._closing_lock:
+            if self._closing is None:
+                self.runtime.check_usable()
+                self.closed = True
+                self._closing = self.runtime.start(partial(self._finish, reason, detail), "close")
+            return self._closing
+
+    async def _finish(self, reason: FinishReason, detail: str | None) -> None:
         if reason == "success":
             await self._queue_sent()
+            await self._tell_end(reason, detail)
+            return
+        # A failed program is not kept waiting, and tells even while its own scope is cancelled.
+        with anyio.fail_after(PATIENCE_S, shield=True):
+            await self._tell_end(reason, detail)
+
+    async def _tell_end(self, reason: FinishReason, detail: str | None) -> None:
+        """Tell the service why the session ends; a server without the route does not mind."""
+        self.finished = True
         session_id = self._session_id.value
         try:
             if session_id is not None:
@@ -260,7 +287,7 @@ async def _beat(session_ref: weakref.ref[Session], session_id: str) -> None:
     while True:
         await anyio.sleep(HEARTBEAT_S)
         session = session_ref()
-        if session is None or session.closed:
+        if session is None or session.finished:
             return
         try:
             if not await session.beat(session_id):

@@ -95,10 +95,7 @@ class TrainingOperations:
 
     def start(self, operation: str, work: Callable[[Turn], Awaitable[T]]) -> APIFuture[T]:
         """Queue work; thread-safe. Turns come in the order of the calls, across threads."""
-        runtime = self.session.runtime
-        runtime.check_usable()
-        if self.session.closed:
-            raise RuntimeError(f"{operation}: the ServiceClient of this client is closed.")
+        self.session.check_open(operation)
         turn = Turn(self._turns.take(), self.session.backlog.queued(operation))
 
         async def run() -> T:
@@ -111,7 +108,7 @@ class TrainingOperations:
                 self._turns.give_up(turn.ticket)
                 self.session.backlog.settled(turn.backlog_key)
 
-        return runtime.start(run, operation)
+        return self.session.runtime.start(run, operation)
 
     def _holding(self, turn: Turn) -> AbstractAsyncContextManager[None]:
         return self._turns.turn(turn.ticket)

@@ -59,6 +59,7 @@ def global_norm(arrays: Arrays) -> float:
     return math.sqrt(sum(float(np.square(a, dtype=np.float64).sum()) for a in arrays.values()))
 
 
+@np.errstate(over="ignore", invalid="ignore")  # the next forward pass tells what has diverged
 def adam_step(
     parameters: Arrays, gradients: Arrays, state: AdamState, hyper: AdamHyper
 ) -> tuple[dict[str, FloatArray], AdamState]:

@@ -118,7 +118,7 @@ class AdaptedModel:
 
         Raises:
             ValueError: The batch, the loss or its settings cannot be used; the text names the
-                example and field. Nothing has been computed or changed then.
+                example and field, or says that training has diverged. Nothing has changed then.
         """
         objective = Objective(loss_fn, loss_fn_config or {})
         output, gradients = self._run(examples, objective, self._matrices)

@@ -84,6 +84,7 @@ def new_adapter(shape: ModelShape, spec: LoraSpec) -> dict[str, FloatArray]:
     return adapter
 
 
+@np.errstate(over="ignore", invalid="ignore")  # the next forward pass tells what has diverged
 @single_threaded_blas()
 def merged_weights(base: Weights, adapter: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
     """Return the weights with the adapter added; matrices it does not change are shared."""

@@ -137,7 +137,7 @@ def loss_and_gradient(
     if not (math.isfinite(total) and np.isfinite(narrow).all()):
         raise ValueError(
             f"loss_fn: {loss_fn} is beyond float32 here; logprobs are too far from the model's own "
-            "or the advantages too large"
+            "or the weights or advantages too large"
         )
     return total, narrow
 

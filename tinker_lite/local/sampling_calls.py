@@ -73,7 +73,7 @@ def asample(state: State, call: Call) -> Reply:
         weights = _sampled_weights(state, request)
     try:
         prompt, params = _checked(request, weights)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise Refusal(400, str(error)) from error
     key: Key | None = None
     if request.sampling_session_id is not None and request.seq_id is not None:
@@ -156,6 +156,8 @@ def _sample(
     except FileNotFoundError as error:
         raise ValueError("The weights of this sampling session were deleted.") from error
     sequences = snapshot.generate(prompt, params, request.num_samples)
+    if not all(np.isfinite(sequence.logprobs).all() for sequence in sequences):
+        raise ValueError("The weights of this sampler have diverged; train with a lower rate.")
     return t.SampleResponse(
         sequences=[_sequence(*pair) for pair in zip(sequences, sequence_ids, strict=True)],
         prompt_logprobs=_prompt_logprobs(snapshot, prompt, request),

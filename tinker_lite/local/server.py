@@ -203,6 +203,9 @@ class _Connection:
 
     async def _respond(self, reply: Reply, *, is_head: bool = False) -> None:
         head = [(name.encode(), value.encode("latin-1")) for name, value in reply.headers]
+        if self._protocol.their_state is not h11.DONE:
+            # What is left of a refused request cannot be told from a next one.
+            head.append((b"connection", b"close"))
         await self._send(h11.Response(status_code=reply.status, headers=head))
         if isinstance(reply.body, bytes):
             if not is_head:

@@ -167,7 +167,7 @@ class Store:
         key = (record.training_run_id, record.kind, record.name)
         replaced = self._checkpoints.get(key)
         folder = self._folder(record.training_run_id) / record.kind
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         written.rename(folder / record.files)
         self._write(folder / f"{record.name}.json", record)
         self._checkpoints[key] = record

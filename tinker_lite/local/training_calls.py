@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
 from tinker_lite import types as t
 from tinker_lite.local.adam import AdamHyper
-from tinker_lite.local.adapted import AdaptedModel, Example, LossOutput
-from tinker_lite.local.generation import check_prompt
-from tinker_lite.local.losses import check_loss_inputs, complete_config
+from tinker_lite.local.batches import Example, LossOutput, check_batch
+from tinker_lite.local.losses import complete_config
 from tinker_lite.local.state import Handlers, Model, State, fingerprint
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
     from tinker_lite.local.exchange import Call, Reply
     from tinker_lite.local.transformer import ModelShape
 
 __all__ = ["TRAINING_HANDLERS"]
-
-Pass = Callable[[AdaptedModel], LossOutput]
 
 
 def forward(state: State, call: Call) -> Reply:
@@ -65,28 +65,30 @@ def _examples(batch: t.ForwardBackwardInput, shape: ModelShape) -> list[Example]
         ValueError: It cannot be used; the text names the example and the field.
     """
     complete_config(batch.loss_fn, batch.loss_fn_config or {})
-    if not batch.data:
-        raise ValueError("data: the batch is empty; give at least one example")
-    examples: list[Example] = []
-    for i, datum in enumerate(batch.data):
-        try:
-            examples.append(_example(datum, batch.loss_fn, shape))
-        except ValueError as error:
-            raise ValueError(f"data[{i}].{error}") from error
+    examples = [_example(i, datum) for i, datum in enumerate(batch.data)]
+    check_batch(shape, examples, batch.loss_fn)
     return examples
 
 
-def _example(datum: t.Datum, loss_fn: str, shape: ModelShape) -> Example:
+def _example(i: int, datum: t.Datum) -> Example:
     if any(not isinstance(c, t.EncodedTextChunk) for c in datum.model_input.chunks):
-        raise ValueError("model_input: the models here read text only, not pictures")
-    tokens = np.array(datum.model_input.to_ints(), np.int64)
+        raise ValueError(f"data[{i}].model_input: the models here read text only, not pictures")
     try:
-        check_prompt(shape, tokens)
-    except ValueError as error:
-        raise ValueError(f"model_input: {str(error).removeprefix('prompt: ')}") from error
-    inputs = {name: tensor.to_numpy() for name, tensor in datum.loss_fn_inputs.items()}
-    check_loss_inputs(loss_fn, inputs, len(tokens), shape.n_vocab)
+        tokens = np.array(datum.model_input.to_ints(), np.int64)
+    except OverflowError as error:
+        raise ValueError(f"data[{i}].model_input: {error}") from error
+    inputs = {
+        name: _array(f"data[{i}].loss_fn_inputs[{name!r}]", tensor)
+        for name, tensor in datum.loss_fn_inputs.items()
+    }
     return Example(tokens, inputs)
+
+
+def _array(place: str, tensor: t.TensorData) -> npt.NDArray[Any]:
+    try:
+        return tensor.to_numpy()
+    except (ValueError, IndexError) as error:
+        raise ValueError(f"{place}: {error}") from error
 
 
 def _forward(

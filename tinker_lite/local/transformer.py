@@ -112,6 +112,7 @@ class Tape(NamedTuple):
     final: FloatArray
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what diverges is told from the logits
 def forward(
     shape: ModelShape, weights: Weights, tokens: IntArray, cache: KeyValueCache | None = None
 ) -> tuple[FloatArray, Tape]:
@@ -125,6 +126,9 @@ def forward(
 
     Returns:
         Logits (B * T, V), sequence by sequence, and the tape for ``backward``.
+
+    Raises:
+        ValueError: The weights have diverged: the logits are not finite.
     """
     x = weights["embedding"][tokens.reshape(-1)]
     tapes: list[BlockTape] = []
@@ -134,7 +138,13 @@ def forward(
     if cache is not None:
         cache.n_tokens += tokens.shape[1]
     final, final_norm = layer_norm(x, weights["final_norm"])
-    return final @ weights[UNEMBEDDING].T, Tape(tokens.shape[0], tapes, final_norm, final)
+    logits = final @ weights[UNEMBEDDING].T
+    if not np.isfinite(logits).all():
+        raise ValueError(
+            "model: has diverged, its logits are not finite; go back to an earlier checkpoint and "
+            "train with a smaller learning_rate"
+        )
+    return logits, Tape(tokens.shape[0], tapes, final_norm, final)
 
 
 def _block_forward(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 from urllib.parse import urljoin
 
 from tinker_lite.errors import APIResponseValidationError
 from tinker_lite.protocol.replies import Reply, read_reply
 from tinker_lite.types import CheckpointArchiveUrlResponse
+from tinker_lite.wire.dates import parse_http_date
 
 __all__ = ["archive_location"]
 
@@ -40,7 +40,4 @@ def archive_location(reply: Reply, request_url: str, now: datetime) -> Checkpoin
 
 
 def _expiry(reply: Reply, now: datetime) -> datetime:
-    try:
-        return parsedate_to_datetime(reply.headers.get("expires", ""))
-    except ValueError:
-        return now + DEFAULT_LIFETIME
+    return parse_http_date(reply.headers.get("expires", "")) or now + DEFAULT_LIFETIME

@@ -35,8 +35,13 @@ def _forward_datum(i: int, datum: Datum) -> Datum:
         )
     weights = datum.loss_fn_inputs.get("weights")
     if weights is None:
-        weights = TensorData([0.0] * len(targets), "float32", targets.shape)
+        weights = _like(targets, [0.0] * len(targets))
     return Datum(datum.model_input, {"target_tokens": targets, "weights": weights})
+
+
+def _like(targets: TensorData, values: list[float]) -> TensorData:
+    layout = (targets.sparse_crow_indices, targets.sparse_col_indices)
+    return TensorData(values, "float32", targets.shape, *layout)
 
 
 def logprobs_of(output: ForwardBackwardOutput, n_data: int) -> list[TensorData]:
@@ -78,7 +83,7 @@ def _backward_datum(i: int, datum: Datum, gradient: TensorData) -> Datum:
             f"The custom loss gave {len(gradient)} gradient values for data[{i}], which has "
             f"{len(targets)} target tokens."
         )
-    weights = TensorData([-g for g in gradient.data], "float32", targets.shape)
+    weights = _like(targets, [-g for g in gradient.data])
     return Datum(datum.model_input, {"target_tokens": targets, "weights": weights})
 
 

@@ -5,7 +5,8 @@ The rules, from protocol section 4.2:
 * 408, and a success whose JSON says ``try_again``, mean not yet: ask again at once, since the
   server has already held the request.
 * A success with ``error`` is the operation's own failure; it is final.
-* ``complete_metadata`` means the result is large: ask again for the whole.
+* ``complete_metadata`` means the result is large: ask again for the whole, once.
+* A success that is not protobuf is looked at as JSON, whatever its content type says (1.8).
 * 400 may come from a proxy on the way: three more tries, unless its body has a ``detail``, which is
   how self-hosted servers report a failed operation (section 12.3).
 * 429, 5xx and broken connections wait 1, 2, 4 ... 30 s. Departure: the official client repeats 5xx
@@ -18,26 +19,20 @@ decides.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import msgspec
 
 from tinker_lite.errors import (
     DecodeError,
-    InvalidRequest,
     RequestFailedError,
     ResultExpiredError,
     RetrievalError,
-    TransportClosed,
     TransportError,
     status_error_class,
 )
 from tinker_lite.protocol.replies import Reply, body_text
+from tinker_lite.protocol.retry import FINAL_ERRORS
 from tinker_lite.types import FutureReply, QueueState, RequestErrorCategory
 from tinker_lite.wire.json import decode_json
-
-if TYPE_CHECKING:
-    from tinker_lite.http import Headers
 
 __all__ = ["Ask", "Failed", "Finished", "PollState", "after_error", "after_reply"]
 
@@ -94,7 +89,8 @@ def after_reply(
     if reply.status == 429 or reply.status >= 500:
         return _backed_off(state)
     if reply.status == 400:
-        return _after_bad_request(state, reply, request_id, operation)
+        bad = msgspec.structs.replace(base, n_bad_requests=state.n_bad_requests + 1)
+        return _after_bad_request(bad, reply, request_id, operation)
     return _refused(reply, request_id, operation)
 
 
@@ -102,7 +98,7 @@ def after_error(
     state: PollState, error: TransportError, *, request_id: str, operation: str
 ) -> Ask | Failed:
     """What to do after a poll that got no answer."""
-    if isinstance(error, InvalidRequest | TransportClosed):
+    if isinstance(error, FINAL_ERRORS):
         final = RetrievalError(
             f"{operation}: the result of request {request_id} cannot be fetched: {error}",
             request_id,
@@ -131,33 +127,41 @@ def _peek(reply: Reply) -> FutureReply:
 
 
 def _pending(state: PollState, said: FutureReply) -> Ask:
-    queue_state = None if said.queue_state is None else QueueState(said.queue_state)
-    return Ask(state=state, queue_state=queue_state, reason=said.queue_state_reason)
+    queue_state = None if said.queue_state is None else QueueState(str(said.queue_state))
+    reason = None if said.queue_state_reason is None else str(said.queue_state_reason)
+    return Ask(state=state, queue_state=queue_state, reason=reason)
 
 
 def _after_success(
     state: PollState, reply: Reply, request_id: str, operation: str
 ) -> Ask | Finished | Failed:
-    if "json" not in _content_type(reply.headers):
+    if "application/x-protobuf" in reply.headers.get("content-type", ""):
         return Finished(body=reply.body)
     said = _peek(reply)
     if said.type == "try_again":
         return _pending(state, said)
     if said.status == "complete_metadata":
+        if state.whole:
+            return Failed(error=_never_whole(request_id, operation))
         return Ask(state=msgspec.structs.replace(state, whole=True))
     if said.error is not None:
         return Failed(error=_operation_failed(said, str(said.error), request_id, operation))
     return Finished(body=reply.body)
 
 
-def _content_type(headers: Headers) -> str:
-    return headers.get("content-type", "application/json")
+def _never_whole(request_id: str, operation: str) -> RetrievalError:
+    return RetrievalError(
+        f"{operation}: the server says that the result of request {request_id} is large, but does "
+        "not give it when asked for the whole; report it to whoever runs the server.",
+        request_id,
+        operation,
+    )
 
 
 def _operation_failed(
     said: FutureReply, text: str, request_id: str, operation: str
 ) -> RequestFailedError:
-    category = RequestErrorCategory(said.category or "unknown")
+    category = RequestErrorCategory(str(said.category))
     return RequestFailedError(
         f"{operation} failed on the server ({category} error): {text}",
         request_id,
@@ -172,13 +176,9 @@ def _after_bad_request(
     said = _peek(reply)
     if said.detail is not None:
         return Failed(error=_operation_failed(said, str(said.detail), request_id, operation))
-    if state.n_bad_requests >= MAX_BAD_REQUESTS:
+    if state.n_bad_requests > MAX_BAD_REQUESTS:
         return _refused(reply, request_id, operation)
-    return Ask(
-        state=msgspec.structs.replace(
-            state, iteration=state.iteration + 1, n_bad_requests=state.n_bad_requests + 1
-        )
-    )
+    return Ask(state=state)
 
 
 def _refused(reply: Reply, request_id: str, operation: str) -> Failed:

@@ -83,7 +83,7 @@ def status_error(reply: Reply, operation: str) -> APIStatusError:
 def _parsed(body: bytes) -> object:
     try:
         return msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return body.decode("utf-8", "replace")
 
 

@@ -9,23 +9,24 @@ The rules:
   a name that is taken for good (protocol section 12.3), and waiting minutes for those helps nobody.
 * ``retry-after-ms`` and ``retry-after`` are obeyed up to 60 s; otherwise the delay doubles, with
   jitter.
-* An endpoint of class ``once`` or ``poll`` gets one attempt, plus one when a kept-alive connection
-  turned out to be dead.
+* An endpoint of class ``once`` or ``poll`` gets one attempt. Whatever the class and the number of
+  retries allowed, a kept-alive connection that turns out to be dead gives a second one at once.
 """
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Protocol
 
 from tinker_lite.errors import (
+    ConnectionLost,
     InvalidRequest,
     LimitExceeded,
     TransportClosed,
     TransportError,
 )
+from tinker_lite.wire.dates import parse_http_date
 
 if TYPE_CHECKING:
     from tinker_lite.http import Headers
@@ -38,7 +39,7 @@ MAX_SERVER_DELAY_S = 60.0
 MAX_CONFLICT_RETRIES = 3
 _REPEATED_STATUSES = frozenset({408, 425, 429})
 # Failures that a repeat cannot mend.
-_FINAL_ERRORS = (InvalidRequest, LimitExceeded, TransportClosed)
+FINAL_ERRORS = (InvalidRequest, LimitExceeded, TransportClosed)
 
 
 class RetryPolicy(Protocol):
@@ -113,10 +114,10 @@ def delay_after_error(
 
     Args are those of ``delay_after_status``, with the failure in place of the answer.
     """
-    if isinstance(error, _FINAL_ERRORS):
+    if isinstance(error, FINAL_ERRORS):
         return None
-    if error.reused_connection and n_retries == 0:
-        return 0.0
+    if isinstance(error, ConnectionLost) and error.reused_connection and n_retries == 0:
+        return 0.0 if elapsed_s <= policy.total_s else None
     if retry_class != "standard":
         return None
     return _within(policy, n_retries, elapsed_s, _backoff_s(policy, n_retries, random))
@@ -156,11 +157,8 @@ def _asked_s(headers: Headers, now: datetime | None) -> float | None:
     seconds = _number(text)
     if seconds is not None or text is None:
         return seconds
-    try:
-        when = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return (when - (now or datetime.now(UTC))).total_seconds()
+    when = parse_http_date(text)
+    return None if when is None else (when - (now or datetime.now(UTC))).total_seconds()
 
 
 def _number(text: str | None) -> float | None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from tinker_lite.types import Datum, TensorData
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 __all__ = ["checked_batch"]
 
@@ -24,9 +21,12 @@ def checked_batch(data: Iterable[Datum], operation: str) -> list[Datum]:
     """A copy of the batch, each example with a dict of its own, after the checks.
 
     Raises:
-        TypeError: An element is not a ``Datum``, or a tensor has a dtype that cannot be right.
+        TypeError: ``data`` is no list, an element is not a ``Datum``, or a tensor has a dtype that
+            cannot be right.
         ValueError: The batch is empty, or lengths do not match; the text names the field.
     """
+    if not isinstance(data, Iterable):
+        raise TypeError(f"{operation}: data must be a list of Datum, not a {type(data).__name__}.")
     batch = list(data)
     if not batch:
         raise ValueError(f"{operation}: data is empty; give at least one Datum.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import TypeAlias, cast
 
@@ -70,10 +71,12 @@ class FakeTransport(_Log):
     def send(self, request: Request) -> Response:
         """Answer one request."""
         reply = self._take(request, b"".join(_chunks(request.body)))
-        if not isinstance(reply, FakeReply):
+        if inspect.iscoroutine(reply):
+            reply.close()
             raise TypeError("FakeTransport needs a plain handler; use AsyncFakeTransport.")
-        headers, body = reply.encoded()
-        return Response(reply.status, headers, body)
+        answered = _checked(reply)
+        headers, body = answered.encoded()
+        return Response(answered.status, headers, body)
 
     def close(self) -> None:
         """Refuse further requests."""
@@ -88,13 +91,19 @@ class AsyncFakeTransport(_Log):
         await anyio.lowlevel.checkpoint()
         collected = b"".join([chunk async for chunk in _async_chunks(request.body)])
         reply = self._take(request, collected)
-        answered = reply if isinstance(reply, FakeReply) else await reply
+        answered = _checked(await reply if isinstance(reply, Awaitable) else reply)
         headers, body = answered.encoded()
         return AsyncResponse(answered.status, headers, body)
 
     async def aclose(self) -> None:
         """Refuse further requests."""
         self.closed = True
+
+
+def _checked(reply: object) -> FakeReply:
+    if not isinstance(reply, FakeReply):
+        raise TypeError(f"The handler returned a {type(reply).__name__}; return a FakeReply.")
+    return reply
 
 
 def _chunks(body: object) -> Iterator[bytes]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any, TypeGuard
 
-import msgspec
-
+from tinker_lite.types._base import Wire, read_fields
 from tinker_lite.types.model_input import ModelInput
 from tinker_lite.types.tensor_data import TensorData, TensorDtype, TensorLike, shape_of
 
@@ -39,7 +38,7 @@ class Datum:
     Raises:
         TypeError: A value cannot be a tensor, or ``model_input`` is not a ``ModelInput``.
         KeyError: A plain list under a name whose dtype is not known.
-        ValueError: A ragged list.
+        ValueError: A ragged list, or values that are no numbers; the text names the key.
 
     Source: protocol sections 3.3 and 3.7.
     """
@@ -71,11 +70,9 @@ class Datum:
         Raises:
             ValueError: A field is missing or does not fit.
         """
-        if "model_input" not in fields:
-            raise ValueError("Datum needs the field `model_input`")
-        model_input = msgspec.convert(fields["model_input"], ModelInput)
-        inputs = msgspec.convert(fields.get("loss_fn_inputs") or {}, dict[str, dict[str, Any]])
-        return cls(model_input, {n: TensorData.from_wire(value) for n, value in inputs.items()})
+        checked = read_fields(fields, _DatumFields)
+        inputs = checked.loss_fn_inputs or {}
+        return cls(checked.model_input, {n: _read_tensor(n, inputs[n]) for n in inputs})
 
     def __eq__(self, other: object) -> bool:
         """Equal if input and tensors are."""
@@ -90,17 +87,40 @@ class Datum:
         return f"Datum(model_input={self.model_input!r}, loss_fn_inputs={self.loss_fn_inputs!r})"
 
 
+class _DatumFields(Wire, frozen=True, kw_only=True):
+    model_input: ModelInput
+    loss_fn_inputs: dict[str, dict[str, Any]] | None = None
+
+
+def _read_tensor(name: str, fields: dict[str, Any]) -> TensorData:
+    try:
+        return TensorData.from_wire(fields)
+    except ValueError as error:
+        path = f"$.loss_fn_inputs.{name}"
+        raise ValueError(f"{error} - at `{path}`") from error
+
+
 def _tensor(name: str, value: Any) -> TensorData:
     if isinstance(value, TensorData):
         return value
-    if isinstance(value, list):
+    try:
+        return _converted(name, value)
+    except ValueError as error:
+        raise ValueError(f"Datum.loss_fn_inputs[{name!r}]: {error}") from error
+
+
+def _is_list(value: Any) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
+
+
+def _converted(name: str, value: Any) -> TensorData:
+    if _is_list(value):
         if name not in _LIST_DTYPES:
             raise KeyError(
                 f"Datum.loss_fn_inputs[{name!r}]: the dtype of a plain list under this name is "
                 f"not known; pass a TensorData. Known names: {', '.join(_LIST_DTYPES)}."
             )
-        rows = cast("Sequence[Any]", value)
-        return TensorData(rows, _LIST_DTYPES[name], shape_of(rows))
+        return TensorData(value, _LIST_DTYPES[name], shape_of(value))
     if hasattr(value, "detach"):
         return TensorData.from_torch(value)
     if hasattr(value, "astype"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from tinker_lite.types._base import Wire
 
@@ -78,13 +78,17 @@ class RequestFailedResponse(Wire, frozen=True, kw_only=True):
 
 
 class FutureReply(Wire, frozen=True, kw_only=True):
-    """The fields that tell answers to ``/retrieve_future`` apart (protocol section 4.2)."""
+    """The fields that tell answers to ``/retrieve_future`` apart (protocol section 4.2).
 
-    type: Any = None
-    status: Any = None
-    response_payload_size: int | None = None
-    error: Any = None
-    category: str | None = None
-    detail: Any = None
-    queue_state: str | None = None
-    queue_state_reason: str | None = None
+    Any value passes, since a strange one in a field that only informs must not hide what the answer
+    says.
+    """
+
+    type: object = None
+    status: object = None
+    response_payload_size: object = None
+    error: object = None
+    category: object = None
+    detail: object = None
+    queue_state: object = None
+    queue_state_reason: object = None

@@ -15,6 +15,11 @@ def _expected(kind: str, expected_tokens: int | None) -> int:
     return expected_tokens
 
 
+def _check_format(kind: str, picture_format: str) -> None:
+    if picture_format not in {"png", "jpeg"}:
+        raise ValueError(f"{kind}.format is {picture_format!r}; it must be 'png' or 'jpeg'.")
+
+
 class ImageChunk(Wire, frozen=True, kw_only=True, tag_field="type", tag="image"):
     """A picture sent with the prompt.
 
@@ -29,6 +34,14 @@ class ImageChunk(Wire, frozen=True, kw_only=True, tag_field="type", tag="image")
     data: bytes
     format: Literal["png", "jpeg"]
     expected_tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse base64 text: it is made while encoding."""
+        if not isinstance(self.data, bytes | bytearray | memoryview):
+            raise TypeError(
+                f"ImageChunk.data must be the picture's bytes, not {type(self.data).__name__}."
+            )
+        _check_format("ImageChunk", self.format)
 
     @property
     def type(self) -> str:
@@ -61,6 +74,10 @@ class ImageAssetPointerChunk(
     location: str
     format: Literal["png", "jpeg"]
     expected_tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a format that no service takes."""
+        _check_format("ImageAssetPointerChunk", self.format)
 
     @property
     def type(self) -> str:

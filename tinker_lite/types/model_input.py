@@ -13,6 +13,7 @@ from tinker_lite.types.image_chunk import ImageAssetPointerChunk, ImageChunk
 
 __all__ = ["ModelInput", "ModelInputChunk"]
 
+_CHUNK_TYPES = (EncodedTextChunk, ImageChunk, ImageAssetPointerChunk)
 # A real Union at run time: callers use it in annotations such as ``ModelInputChunk | None``.
 ModelInputChunk = Union[  # noqa: UP007  see above
     EncodedTextChunk, ImageChunk, ImageAssetPointerChunk
@@ -32,9 +33,15 @@ class ModelInput(Wire, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Copy the list, so that later changes by the caller do not reach a queued request."""
-        if isinstance(self.chunks, EncodedTextChunk | ImageChunk | ImageAssetPointerChunk):
+        if isinstance(self.chunks, _CHUNK_TYPES):
             raise TypeError("ModelInput.chunks must be a list of chunks, not one chunk.")
         force_setattr(self, "chunks", list(self.chunks))
+        for i, chunk in enumerate(self.chunks):
+            if not isinstance(chunk, _CHUNK_TYPES):
+                raise TypeError(
+                    f"ModelInput.chunks[{i}] is a {type(chunk).__name__}, not a chunk; token ids "
+                    "go through ModelInput.from_ints."
+                )
 
     @classmethod
     def from_ints(cls, tokens: Sequence[int]) -> ModelInput:
@@ -44,16 +51,14 @@ class ModelInput(Wire, frozen=True, kw_only=True):
             tokens: Token ids, (T,) integers.
 
         Raises:
-            TypeError: ``tokens`` is text or not a sequence.
+            TypeError: ``tokens`` is text, not a sequence, or holds something that is no token id.
         """
-        if isinstance(tokens, list | tuple):
-            return cls(chunks=[EncodedTextChunk(tokens=tokens)])
         if isinstance(tokens, str | bytes) or not hasattr(tokens, "__len__"):
             raise TypeError(
                 f"ModelInput.from_ints: tokens must be a sequence of token ids, not "
                 f"{type(tokens).__name__}."
             )
-        return cls(chunks=[EncodedTextChunk(tokens=[int(t) for t in tokens])])
+        return cls(chunks=[EncodedTextChunk(tokens=tokens)])
 
     @classmethod
     def empty(cls) -> ModelInput:

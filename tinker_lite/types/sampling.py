@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import msgspec
-
-from tinker_lite.types._base import Wire
+from tinker_lite.types._base import Wire, read_fields
 from tinker_lite.types.model_input import ModelInput
 from tinker_lite.types.tensor_data import TensorData
 
@@ -25,13 +23,18 @@ StopReason = Literal["length", "stop"]
 class SamplingParams:
     """How to sample.
 
-    Args: max_tokens: Most tokens to sample; None leaves it to the service. seed: Seed of the random
-        numbers; None means a fresh one. stop: Where to stop: a text, several texts, or token ids.
-        None means the model's end of text; an empty list means nowhere.
+    Args:
+        max_tokens: Most tokens to sample; None leaves it to the service.
+        seed: Seed of the random numbers; None means a fresh one.
+        stop: Where to stop: a text, several texts, or token ids. None means the model's end of
+            text; an empty list means nowhere.
         temperature: Divides the logits; 0 takes the likeliest token.
         top_k: Only the k likeliest tokens; -1 is off.
         top_p: Only the likeliest tokens that together have this probability; 1 is off.
         unknown: Ignored, with no error, since callers pass settings of other services.
+
+    Raises:
+        TypeError: ``stop`` is something else, or mixes texts and token ids.
 
     Source: protocol section 3.4.
     """
@@ -69,7 +72,8 @@ class SamplingParams:
         Raises:
             ValueError: A field has the wrong type.
         """
-        checked = msgspec.convert(fields, _SamplingFields)
+        given = {name: value for name, value in fields.items() if value is not None}
+        checked = read_fields(given, _SamplingFields)
         return cls(**{n: getattr(checked, n) for n in cls.__slots__})
 
     def __eq__(self, other: object) -> bool:
@@ -97,20 +101,19 @@ class _SamplingFields(Wire, frozen=True, kw_only=True):
     top_p: float = 1
 
 
-def _checked_stop(
-    stop: str | Sequence[str] | Sequence[int] | None,
-) -> str | Sequence[str] | Sequence[int] | None:
+def _checked_stop(stop: Any) -> str | Sequence[str] | Sequence[int] | None:
     if stop is None or isinstance(stop, str):
         return stop
-    if not isinstance(stop, Sequence):
+    if not isinstance(stop, Sequence) or isinstance(stop, bytes):
         raise TypeError(
             f"SamplingParams.stop must be a text, a list of texts or a list of token ids, not "
             f"{type(stop).__name__}."
         )
-    kinds = {isinstance(item, str) for item in stop}
-    if len(kinds) > 1:
+    items = tuple[Any, ...](stop)
+    if len({isinstance(item, str) for item in items}) > 1:
         raise TypeError("SamplingParams.stop mixes texts and token ids; give one kind.")
-    return stop
+    # A list is copied, so that later changes by the caller do not reach a queued request.
+    return list(items) if isinstance(items, list) else items
 
 
 class SampleRequest(Wire, frozen=True, kw_only=True):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import msgspec
-
-from tinker_lite.types._base import Wire
+from tinker_lite.types._base import Wire, read_fields
 
 __all__ = [
     "ClientConfigRequest",
@@ -70,7 +68,7 @@ class GetServerCapabilitiesResponse:
         Raises:
             ValueError: ``supported_models`` is missing or an entry does not fit.
         """
-        entries = msgspec.convert(fields["supported_models"], list[SupportedModel | str | None])
+        entries = read_fields(fields, _CapabilityFields).supported_models
         models = [SupportedModel(model_name=e) if isinstance(e, str) else e for e in entries]
         return cls(supported_models=[model for model in models if model is not None])
 
@@ -85,6 +83,10 @@ class GetServerCapabilitiesResponse:
     def __repr__(self) -> str:
         """All models."""
         return f"GetServerCapabilitiesResponse(supported_models={self.supported_models!r})"
+
+
+class _CapabilityFields(Wire, frozen=True, kw_only=True):
+    supported_models: list[SupportedModel | str | None]
 
 
 class ClientConfigRequest(Wire, frozen=True, kw_only=True):

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+
+from tinker_lite.types._base import Wire, read_fields
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,20 +27,24 @@ TensorLike: TypeAlias = "TensorData | Sequence[Any] | np.ndarray[Any, Any] | tor
 # struct and memoryview codes, in native byte order; every platform that Python ships wheels for is
 # little-endian, like the wire.
 _CODES: dict[str, str] = {"int64": "q", "float32": "f"}
+_NOT_A_NUMBER = (OverflowError, TypeError, ValueError)
+_RAGGED = "TensorData.data is ragged: nested rows must have equal lengths."
 
 
 class TensorData:
     """Numbers with a dtype and a shape, owned by this object and never changed.
 
-    Args: data: Row-major values: a flat or rectangular nested sequence, or anything with ``astype``
-        and ``tobytes`` (a numpy array). With CSR indices, only the listed values.
+    Args:
+        data: Row-major values: a flat or rectangular nested sequence, or anything with ``astype``
+            and ``tobytes`` (a numpy array). With CSR indices, only the listed values.
         dtype: ``"int64"`` or ``"float32"``; values are cast to it.
         shape: Dimensions; None means flat.
         sparse_crow_indices: CSR row pointers, (rows + 1,), for a sparse 2-D tensor.
         sparse_col_indices: CSR column indices, (nnz,); both or neither.
 
     Raises:
-        ValueError: Unknown dtype, ragged data, or a shape that does not fit the values.
+        ValueError: Unknown dtype, ragged data, something that is no number or too large for the
+            dtype, or a shape or CSR layout that does not fit the values.
 
     Source: protocol section 3.2.
     """
@@ -66,22 +73,17 @@ class TensorData:
         self._check()
 
     def _check(self) -> None:
-        if (self.sparse_crow_indices is None) != (self.sparse_col_indices is None):
+        crow, col = self.sparse_crow_indices, self.sparse_col_indices
+        if crow is not None and col is not None:
+            _check_csr(self.shape, crow, col, len(self))
+        elif crow is not None or col is not None:
             raise ValueError(
                 "TensorData: give sparse_crow_indices and sparse_col_indices, or neither."
             )
-        if self.sparse_col_indices is not None:
-            if self.shape is None or len(self.shape) != 2:
-                raise ValueError("TensorData.shape must have two dimensions for a sparse tensor.")
-            if len(self.sparse_col_indices) != len(self._values):
-                raise ValueError(
-                    f"TensorData.sparse_col_indices has {len(self.sparse_col_indices)} entries "
-                    f"for {len(self._values)} values."
-                )
-        elif self.shape is not None and prod(self.shape) != len(self._values):
+        elif self.shape is not None and prod(self.shape) != len(self):
             raise ValueError(
                 f"TensorData.shape {self.shape} holds {prod(self.shape)} values, "
-                f"but data has {len(self._values)}."
+                f"but data has {len(self)}."
             )
 
     @property
@@ -109,7 +111,7 @@ class TensorData:
         """The values as nested lists of this tensor's shape; flat when it has none.
 
         Raises:
-            ValueError: The tensor is sparse or 0-dimensional, which nested lists cannot show.
+            ValueError: The tensor is 0-dimensional, which a list cannot show.
         """
         if self.sparse_col_indices is not None:
             dense: list[Any] = self.to_numpy().tolist()
@@ -136,14 +138,20 @@ class TensorData:
 
     @classmethod
     def from_torch(cls, tensor: torch.Tensor) -> TensorData:
-        """Copy a torch tensor of any device and stride: floats become float32, the rest int64.
+        """Copy a torch tensor of any device, stride and layout.
 
-        Tensors that require grad are detached; bool and uint8 become int64.
+        Floats become float32; integers and bool become int64. Tensors that require grad are
+        detached, and sparse ones made dense.
+
+        Raises:
+            ValueError: The tensor is complex.
         """
-        detached = tensor.detach().cpu()
-        if detached.is_floating_point():
-            return cls(cast("Any", detached.float().contiguous().numpy()), "float32", tensor.shape)
-        return cls(cast("Any", detached.long().contiguous().numpy()), "int64", tensor.shape)
+        if tensor.is_complex():
+            raise ValueError("TensorData.from_torch: the tensor is complex; give real numbers.")
+        dense = tensor.detach().to_dense()
+        is_float = dense.is_floating_point()
+        array = (dense.float() if is_float else dense.long()).numpy(force=True)
+        return cls(cast("Any", array), "float32" if is_float else "int64", tensor.shape)
 
     def to_numpy(self) -> np.ndarray[Any, Any]:
         """A fresh writable numpy array of this tensor's shape and dtype.
@@ -186,15 +194,8 @@ class TensorData:
         Raises:
             ValueError: A field is missing or does not fit.
         """
-        if "data" not in fields or "dtype" not in fields:
-            raise ValueError("TensorData needs the fields `data` and `dtype`")
-        return cls(
-            fields["data"],
-            fields["dtype"],
-            fields.get("shape"),
-            fields.get("sparse_crow_indices"),
-            fields.get("sparse_col_indices"),
-        )
+        checked = read_fields(fields, _TensorFields)
+        return cls(*(getattr(checked, name) for name in checked.__struct_fields__))
 
     def __eq__(self, other: object) -> bool:
         """Equal if dtype, shape, values and sparse layout are the same."""
@@ -219,16 +220,54 @@ class TensorData:
         return f"TensorData(data={values}, dtype={self.dtype!r}, shape={self.shape})"
 
 
+class _TensorFields(Wire, frozen=True, kw_only=True):
+    data: list[int | float]
+    dtype: TensorDtype
+    shape: list[int] | None = None
+    sparse_crow_indices: list[int] | None = None
+    sparse_col_indices: list[int] | None = None
+
+
+def _check_csr(
+    shape: Sequence[int] | None, crow: Sequence[int], col: Sequence[int], n_values: int
+) -> None:
+    if shape is None or len(shape) != 2:
+        raise ValueError("TensorData.shape must have two dimensions for a sparse tensor.")
+    if len(col) != n_values:
+        raise ValueError(
+            f"TensorData.sparse_col_indices has {len(col)} entries for {n_values} values."
+        )
+    rises = all(a <= b for a, b in pairwise(crow))
+    if len(crow) != shape[0] + 1 or not rises or crow[0] != 0 or crow[-1] != n_values:
+        raise ValueError(
+            f"TensorData.sparse_crow_indices must be {shape[0] + 1} numbers that rise from 0 to "
+            f"the {n_values} values."
+        )
+    if any(not 0 <= i < shape[1] for i in col):
+        raise ValueError(
+            f"TensorData.sparse_col_indices must be 0 to {shape[1] - 1}, the columns of the shape."
+        )
+
+
 def _packed(data: Iterable[Any], dtype: TensorDtype) -> bytes:
     if hasattr(data, "astype"):
         return cast("bytes", cast("Any", data).astype(dtype).tobytes())
     flat = _flat(cast("Sequence[Any]", data if isinstance(data, list | tuple) else list(data)))
-    code = _CODES[dtype]
     try:
-        return struct.pack(f"={len(flat)}{code}", *flat)
-    except struct.error:
-        cast_one = int if dtype == "int64" else float
-        return struct.pack(f"={len(flat)}{code}", *map(cast_one, flat))
+        return struct.pack(f"={len(flat)}{_CODES[dtype]}", *flat)
+    except (struct.error, *_NOT_A_NUMBER):
+        return b"".join([_packed_one(i, value, dtype) for i, value in enumerate(flat)])
+
+
+def _packed_one(i: int, value: Any, dtype: TensorDtype) -> bytes:
+    if _row(value) is not None:
+        raise ValueError(_RAGGED)
+    try:
+        return struct.pack(f"={_CODES[dtype]}", int(value) if dtype == "int64" else float(value))
+    except (struct.error, *_NOT_A_NUMBER) as error:
+        raise ValueError(
+            f"TensorData.data[{i}] is {repr(value)[:80]}, which {dtype} cannot hold."
+        ) from error
 
 
 def _row(value: object) -> Sequence[Any] | None:
@@ -241,7 +280,7 @@ def _flat(data: Sequence[Any]) -> Sequence[Any]:
         rows = [_row(value) for value in data]
         widths = {None if row is None else len(row) for row in rows}
         if len(widths) != 1:
-            raise ValueError("TensorData.data is ragged: nested rows must have equal lengths.")
+            raise ValueError(_RAGGED)
         data = [value for row in rows for value in row or ()]
     return data
 
@@ -256,9 +295,9 @@ def shape_of(data: Sequence[Any]) -> list[int]:
 def _nested(flat: list[Any], shape: Sequence[int]) -> list[Any]:
     if not shape:
         raise ValueError("A 0-dimensional tensor has no list form; use .data[0].")
-    for width in reversed(shape[1:]):
-        n_rows = len(flat) // width if width else 0
-        flat = [flat[i * width : (i + 1) * width] for i in range(n_rows)]
+    for depth in range(len(shape) - 1, 0, -1):
+        width = shape[depth]
+        flat = [flat[i * width : (i + 1) * width] for i in range(prod(shape[:depth]))]
     return flat
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from tinker_lite.types._base import Wire
 from tinker_lite.types.datum import Datum, LossFnOutput
@@ -57,13 +58,14 @@ class AdamParams(Wire, frozen=True, kw_only=True):
     grad_clip_norm: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse what would turn every weight into NaN."""
+        """Take numbers of any library, and refuse what would turn every weight into NaN."""
         for name in self.__struct_fields__:
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float):
+            if isinstance(value, bool) or not hasattr(value, "__float__"):
                 raise TypeError(f"AdamParams.{name} must be a number, not {value!r}.")
             if not math.isfinite(value):
                 raise ValueError(f"AdamParams.{name} is {value}; it must be finite.")
+            force_setattr(self, name, float(value))
 
 
 class ForwardBackwardInput(Wire, frozen=True, kw_only=True):

@@ -8,6 +8,9 @@ nulls inside free-form mappings (protocol section 1.7). Types that are not struc
 from __future__ import annotations
 
 import functools
+import math
+import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, runtime_checkable
 
 import msgspec
@@ -21,6 +24,9 @@ __all__ = ["decode_json", "encode_json", "to_plain"]
 
 T = TypeVar("T")
 
+# How msgspec ends the text of an error.
+_PATH = re.compile(r" - at `\$([^`]*)`")
+
 
 @runtime_checkable
 class _WireForm(Protocol):
@@ -32,9 +38,28 @@ def encode_json(value: object) -> bytes:
 
     Raises:
         TypeError: A value inside has no JSON form.
-        ValueError: A number is not finite, which JSON cannot say.
+        ValueError: A number is not finite; the text holds its path.
     """
-    return msgspec.json.encode(to_plain(value), enc_hook=_encode_foreign)
+    plain = to_plain(value)
+    raw = msgspec.json.encode(plain, enc_hook=_encode_foreign)
+    # msgspec writes null for a number that is not finite. Nulls are rare in what is sent, so that
+    # only few bodies are searched for one, which costs more than encoding them did.
+    if b"null" in raw:
+        _refuse_non_finite(plain, "$")
+    return raw
+
+
+def _refuse_non_finite(plain: object, path: str) -> None:
+    if isinstance(plain, dict):
+        for key, item in cast("dict[object, object]", plain).items():
+            _refuse_non_finite(item, f"{path}.{key}")
+    elif isinstance(plain, list | tuple):
+        for i, item in enumerate(cast("Sequence[object]", plain)):
+            _refuse_non_finite(item, f"{path}[{i}]")
+    elif isinstance(plain, int | str | None):
+        return
+    elif not math.isfinite(cast("float", plain) if hasattr(plain, "__float__") else 0):
+        raise ValueError(f"{plain!r} at `{path}` is not finite; JSON has no form for it.")
 
 
 def to_plain(value: Any) -> Any:
@@ -43,8 +68,9 @@ def to_plain(value: Any) -> Any:
         return _struct_fields(value)
     if isinstance(value, _WireForm):
         return to_plain(value.to_wire())
-    if isinstance(value, dict):
-        return {key: to_plain(item) for key, item in cast("dict[object, object]", value).items()}
+    if isinstance(value, Mapping):
+        items = cast("Mapping[object, object]", value).items()
+        return {key: to_plain(item) for key, item in items}
     if isinstance(value, list | tuple):
         return _plain_items(cast("Sequence[object]", value))
     return value
@@ -72,27 +98,33 @@ def _plain_items(items: Sequence[object]) -> Sequence[object]:
 
 
 def _encode_foreign(value: object) -> object:
-    """Integers and floats of other libraries, such as numpy scalars inside a token list."""
-    if isinstance(value, _WireForm):
-        return to_plain(value.to_wire())
-    for method in ("__index__", "__float__"):
-        convert = getattr(value, method, None)
-        if convert is not None:
-            return convert()
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+    """Numbers of other libraries, such as numpy scalars inside a token list."""
+    if isinstance(value, _WireForm | msgspec.Struct):
+        return to_plain(value)
+    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
+        return cast("Any", value).item()
+    raise TypeError(f"{type(value).__name__} has no JSON form; give numbers, texts or lists.")
 
 
 def decode_json(raw: bytes, type_: type[T]) -> T:
     """Read JSON bytes as ``type_``; fields the type does not know are ignored.
 
-    Raises: DecodeError: The bytes are not JSON, or do not fit; the text holds the path of the wrong
-        value.
+    Raises:
+        DecodeError: The bytes are not JSON, or do not fit; the text holds the path of the wrong
+            value.
     """
     try:
         return cast("T", _decoder(cast("Any", type_)).decode(raw))
-    except (msgspec.DecodeError, ValueError, TypeError, KeyError) as error:
+    # RecursionError: a body may be nested without end.
+    except (msgspec.DecodeError, ValueError, TypeError, RecursionError) as error:
         name = getattr(type_, "__name__", str(type_))
-        raise DecodeError(f"Not a valid {name}: {error}") from error
+        raise DecodeError(f"Not a valid {name}: {_with_one_path(str(error))}") from error
+
+
+def _with_one_path(text: str) -> str:
+    """Join the paths that nested ``from_wire`` calls left, innermost first, into one."""
+    said, *paths = _PATH.split(text)
+    return f"{said} - at `${''.join(reversed(paths[::2]))}`" if paths else text
 
 
 @functools.cache

@@ -23,14 +23,17 @@ def render_path(template: str, **values: str) -> str:
         ValueError: A value is empty or would climb out of its place.
     """
     for name, value in values.items():
-        if not value or ".." in value.split("/"):
+        if not value or not {".", ".."}.isdisjoint(value.split("/")):
             raise ValueError(f"{name} is {value!r}; it must be a plain, non-empty identifier.")
     return template.format_map({name: quote(v, safe=_PATH_SAFE) for name, v in values.items()})
 
 
 def render_query(parameters: Mapping[str, QueryValue]) -> str:
-    """A query string with its ``?``, or ""; None is dropped and booleans are ``true``/``false``."""
-    pairs = [(name, _text(value)) for name, value in parameters.items() if value is not None]
+    """A query string with its ``?``, or ""; booleans are ``true`` or ``false``.
+
+    Parameters that are None or empty are dropped (protocol section 2.12).
+    """
+    pairs = [(name, _text(value)) for name, value in parameters.items() if value not in {None, ""}]
     return f"?{urlencode(pairs)}" if pairs else ""
 
 

@@ -177,6 +177,7 @@ class Adversary:
                 self._listener.close()
                 return
             sock.settimeout(WAIT_S)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # each part on its own
             script = self._scripts[min(self.n_connections, len(self._scripts) - 1)]
             self.n_connections += 1
             self._start(partial(self._serve, sock, script))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
 import anyio
@@ -117,9 +116,6 @@ class _AsyncReply:
 
     async def close(self) -> None:
         await self._response.aclose()
-        chunks: object = self._chunks
-        if isinstance(chunks, AsyncGenerator):  # trio wants it closed while the loop runs
-            await chunks.aclose()
 
 
 class AsyncSubject:

@@ -102,7 +102,7 @@ class ConnectionCases:
             assert await (await bench.get()).read() == b"second"
 
     async def test_t44_lost_on_reuse(self, kit: Kit) -> None:
-        """T-44: a kept connection lost under a request is reported as such, and nothing is repeated.
+        """T-44: a kept connection lost under a request is reported, nothing is repeated.
 
         Source: seam, promise 3.
         """
