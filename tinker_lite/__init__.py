@@ -1,7 +1,7 @@
 """A light client for the Tinker fine-tuning API.
 
-Public names are resolved when first used (PEP 562): importing this package loads the version and nothing
-else, starts no thread and configures no logging.
+Public names are resolved when first used (PEP 562): importing this package loads the version and
+nothing else, starts no thread and configures no logging.
 """
 
 from __future__ import annotations
@@ -81,9 +81,9 @@ if TYPE_CHECKING:
         OptimStepResponse,
         ParsedCheckpointTinkerPath,
         QueueState,
+        SampledSequence,
         SampleRequest,
         SampleResponse,
-        SampledSequence,
         SamplingParams,
         StopReason,
         SupportedModel,

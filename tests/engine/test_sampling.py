@@ -117,8 +117,9 @@ def test_samples_do_not_wait_for_each_other() -> None:
             sampling = await client.create_sampling_client_async(base_model="m")
             gate = AsyncGate(service)
             service.script(SAMPLE, gate)
-            held, free = sampling.sample(PROMPT, 1, PARAMS), sampling.sample(PROMPT, 1, PARAMS)
-            await free
+            held = sampling.sample(PROMPT, 1, PARAMS)
+            await gate.reached.wait()
+            await sampling.sample(PROMPT, 1, PARAMS)
             assert not held.done()
             gate.opened.set()
             await held

@@ -6,15 +6,14 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
 from http.client import HTTPConnection
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import anyio
-import anyio.abc
 import anyio.to_thread
 import pytest
 
@@ -26,7 +25,7 @@ BOUND_S = 15.0
 
 
 @asynccontextmanager
-async def serving(service: LocalService, api_key: str | None = None) -> AsyncIterator[str]:
+async def serving(service: LocalService, api_key: str | None = None) -> AsyncGenerator[str]:
     """The service over HTTP on a free port of this machine; gives its base URL."""
     listening = anyio.Event()
     urls: list[str] = []
@@ -44,12 +43,13 @@ async def serving(service: LocalService, api_key: str | None = None) -> AsyncIte
             group.cancel_scope.cancel()
 
 
-def exchange(
-    base_url: str, *requests: tuple[str, str, Any]
-) -> list[tuple[int, dict[str, str], Any]]:
+Answer: TypeAlias = tuple[int, dict[str, str], Any]
+
+
+def exchange(base_url: str, *requests: tuple[str, str, Any]) -> list[Answer]:
     """Make requests over one kept-alive connection; status, headers and parsed body of each."""
     connection = HTTPConnection(urlsplit(base_url).netloc, timeout=BOUND_S)
-    answers: list[tuple[int, dict[str, str], Any]] = []
+    answers: list[Answer] = []
     try:
         for method, path, body in requests:
             content = None if body is None else json.dumps(body)
@@ -77,6 +77,7 @@ def raw_exchange(base_url: str, content: bytes) -> bytes:
 
 
 async def in_thread(work: partial[Any]) -> Any:
+    """Let a blocking client run while the server does."""
     return await anyio.to_thread.run_sync(work)
 
 
@@ -133,7 +134,7 @@ async def test_an_archive_over_http(service: LocalService) -> None:
         [(status, headers, _)] = await in_thread(partial(exchange, url, ("GET", path, None)))
         assert status == 302
         assert headers["location"].startswith(f"{url}/api/v1/archives/")
-        target = urlsplit(headers["location"]).path
+        target = urlsplit(str(headers["location"])).path
         [(status, headers, body)] = await in_thread(partial(exchange, url, ("GET", target, None)))
     assert (status, int(headers["content-length"])) == (200, len(body))
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.local.service_driver import TINY, Driver, datum, sample_body
@@ -175,10 +177,10 @@ def test_sampling_does_not_wait_for_training() -> None:
     ],
 )
 def test_a_wrong_sample_is_refused_by_field(
-    driver: Driver, change: dict[str, object], text: str
+    driver: Driver, change: dict[str, Any], text: str
 ) -> None:
     """What cannot be sampled is refused at once, naming the field."""
-    body = sample_body(None, **{"base_model": TINY, **change})
+    body = sample_body(None, None, **{"base_model": TINY, **change})
     assert text in driver.refused(400, "/asample", body)
 
 

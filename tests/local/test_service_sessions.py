@@ -19,10 +19,12 @@ def test_the_service_says_what_it_offers(driver: Driver) -> None:
     """Health, capabilities and client settings need no session."""
     assert driver.get("/healthz") == {"status": "ok"}
     models = driver.get("/get_server_capabilities")["supported_models"]
-    assert {"trainable": True, "sampleable": True} == {
-        key: models[0][key] for key in ("trainable", "sampleable")
+    assert models[0] == {
+        "model_name": TINY,
+        "max_context_length": 256,
+        "trainable": True,
+        "sampleable": True,
     }
-    assert models[0]["max_context_length"] == 256
     for path in ("/client/config", "/client/dynamic_config"):
         assert driver.post(path, {"sdk_version": "0.38.0"}) == {}
 
@@ -95,6 +97,17 @@ def test_only_json_is_read(service: LocalService) -> None:
             "POST", "/forward_backward", body, headers=asked.headers.merged([(name, value)])
         )
         assert transport.send(changed).status == 415
+
+
+@pytest.mark.parametrize("missing", ["numpy", "safetensors"])
+def test_what_must_be_installed_is_said(missing: str) -> None:
+    """Without the packages of the extra, the import says which extra to install."""
+    program = f"import sys; sys.modules[{missing!r}] = None; import tinker_lite.local"
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=15, check=False
+    )
+    assert ran.returncode == 1
+    assert ran.stderr.strip().endswith("install tinker-lite[local].")
 
 
 def test_a_closed_service_answers_no_more() -> None:

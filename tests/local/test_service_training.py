@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -22,7 +24,7 @@ def test_every_endpoint_is_served_or_named() -> None:
 def test_training_lowers_the_loss(driver: Driver) -> None:
     """Passes and steps queued without waiting are applied in order, and the loss falls."""
     model_id = driver.model()
-    passes = []
+    passes: list[Any] = []
     for i in range(5):
         passes.append(driver.forward_backward(model_id, 2 * i + 1, datum(TEXT)))
         driver.step(model_id, 2 * i + 2)
@@ -195,12 +197,29 @@ def test_an_unusable_input_is_refused(driver: Driver, model_input: t.ModelInput,
     assert text in detail
 
 
-def test_a_broken_sparse_tensor_is_refused(driver: Driver) -> None:
-    """A column index outside of a sparse tensor is the caller's mistake, not a crash."""
-    sparse = t.TensorData([1.0], "float32", [1, 2], [0, 1], [9])
-    example = t.Datum(t.ModelInput.from_ints([1]), {"target_tokens": [1], "weights": sparse})
-    body = pass_body(driver.model(), 1, example)
-    assert "loss_fn_inputs['weights']" in driver.refused(400, "/forward_backward", body)
+def plain_pass_body(model_id: str, weights: object) -> dict[str, Any]:
+    """A pass as it may come from any client, with one tensor that ours would not make."""
+    example: dict[str, Any] = {
+        "model_input": {"chunks": []},
+        "loss_fn_inputs": {"weights": weights},
+    }
+    batch = {"data": [example], "loss_fn": "cross_entropy"}
+    return {"forward_input": batch, "model_id": model_id, "seq_id": 1}
+
+
+@pytest.mark.parametrize("column", [-1, 2])
+def test_a_broken_sparse_tensor_is_refused(driver: Driver, column: int) -> None:
+    """A column outside of a sparse tensor is the caller's mistake, not a crash."""
+    sparse = {
+        "data": [1.0],
+        "dtype": "float32",
+        "shape": [1, 2],
+        "sparse_crow_indices": [0, 1],
+        "sparse_col_indices": [column],
+    }
+    status, answer = driver.ask("POST", "/forward", plain_pass_body(driver.model(), sparse))
+    assert status in {400, 422}  # wherever it is noticed first
+    assert "sparse_col_indices" in answer["detail"]
 
 
 def test_an_unknown_loss_is_refused(driver: Driver) -> None:
@@ -214,12 +233,11 @@ def test_an_unknown_loss_is_refused(driver: Driver) -> None:
 def test_a_wrong_body_names_its_path(driver: Driver) -> None:
     """A body that does not fit its type is 422 with the path of the wrong value."""
     model_id = driver.model()
-    body = {"adam_params": {"learning_rate": "fast"}, "model_id": model_id}
+    body: Any = {"adam_params": {"learning_rate": "fast"}, "model_id": model_id}
     assert "$.adam_params.learning_rate" in driver.refused(422, "/optim_step", body)
     assert "Not a valid" in driver.refused(422, "/optim_step", b"{")
-    huge = {"loss_fn_inputs": {"x": {"data": [2**70], "dtype": "int64"}}, "model_input": {}}
-    batch = {"data": [{**huge, "model_input": {"chunks": []}}], "loss_fn": "cross_entropy"}
-    driver.refused(422, "/forward", {"forward_input": batch, "model_id": model_id, "seq_id": 1})
+    body = plain_pass_body(model_id, {"data": [2**70], "dtype": "int64"})
+    assert "int64" in driver.refused(422, "/forward", body)
 
 
 def test_an_unknown_base_model_is_refused_with_the_known_ones(driver: Driver) -> None:

@@ -9,10 +9,11 @@ import anyio.lowlevel
 import pytest
 
 from tinker_lite.http import Request
-from tinker_lite_conformance.transport.adversary import Adversary, Peer, ok
+from tinker_lite_conformance.transport.adversary import Adversary, Peer
 from tinker_lite_conformance.transport.bench import BOUNDED
 from tinker_lite_conformance.transport.certificates import make_certificates
 from tinker_lite_h11 import H11Transport
+from tinker_lite_h11.pool import MAX_OPENINGS
 
 if TYPE_CHECKING:
     import ssl
@@ -27,6 +28,13 @@ def answer(peer: Peer) -> None:
     while peer.request() is not None:
         peer.send(CHUNKED)
         peer.send(b"4\r\nlast\r\n0\r\n\r\n")
+
+
+def stalling(peer: Peer) -> None:
+    """Begin an answer and never end it."""
+    peer.request()
+    peer.send(CHUNKED)
+    peer.wait_for_end()
 
 
 async def upload() -> AsyncIterator[bytes]:
@@ -87,33 +95,43 @@ async def test_cancel_at_every_checkpoint(
 
 async def test_cancel_while_waiting_for_a_slot() -> None:
     """A waiter that is cancelled leaves the queue, and the slot goes to the one behind it."""
+    scope = anyio.CancelScope()
+    answered: list[str] = []
+
+    async def ask(name: str) -> None:
+        assert await (await transport.send(small(server.url()))).read() == b"firstlast"
+        answered.append(name)
+
+    async def give_up() -> None:
+        with scope:
+            await ask("given up")
+
+    with Adversary(stalling, answer) as server:
+        async with H11Transport(max_connections_per_host=1) as transport:
+            held = await transport.send(small(server.url()))
+            async with anyio.create_task_group() as group:
+                group.start_soon(give_up)
+                group.start_soon(ask, "behind it")
+                await anyio.wait_all_tasks_blocked()
+                scope.cancel()
+                await held.aclose()
+    assert answered == ["behind it"]
+
+
+async def test_many_requests_at_once() -> None:
+    """More requests than connections may be opened at a time all get their answers."""
 
     async def ask() -> None:
-        assert await (await transport.send(small(server.url()))).read() == b"x"
+        assert await (await transport.send(small(server.url()))).read() == b"firstlast"
 
-    def script(peer: Peer) -> None:
-        while peer.request() is not None:
-            peer.send(ok(b"x"))
-
-    with Adversary(script) as server:
-        async with H11Transport(max_connections_per_host=1) as transport:
-            async with anyio.create_task_group() as group:
-                for _ in range(5):
-                    with anyio.CancelScope() as scope:
-                        scope.cancel()
-                        await ask()
-                    group.start_soon(ask)
-            assert server.n_connections >= 1
+    with Adversary(answer) as server:
+        async with H11Transport() as transport, anyio.create_task_group() as group:
+            for _ in range(MAX_OPENINGS + 20):
+                group.start_soon(ask)
 
 
 async def test_cancel_between_parts_of_the_body() -> None:
     """A body given up half-way drops its connection; the next request gets a new one."""
-
-    def stalling(peer: Peer) -> None:
-        peer.request()
-        peer.send(CHUNKED)
-        peer.wait_for_end()
-
     with Adversary(stalling, answer) as server:
         async with H11Transport(max_connections_per_host=1) as transport:
             response = await transport.send(small(server.url()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import click
@@ -41,17 +40,10 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            _abandon_queued_work()
             click.echo("Stopped.", err=True)
             ctx.exit(EXIT_INTERRUPTED)
         except FAILURES as error:
-            _abandon_queued_work()
             raise click.ClickException(str(error)) from error
-
-
-def _abandon_queued_work() -> None:
-    """Say nothing of the futures that nobody will ask any more; the reason has been told."""
-    logging.getLogger("tinker_lite").setLevel(logging.CRITICAL)
 
 
 @click.group(cls=LazyGroup, context_settings=SETTINGS)

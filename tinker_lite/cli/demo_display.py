@@ -39,7 +39,7 @@ The loss on the held-out text fell by {fall:.1%},
 from {before:.3f} to {after:.3f} nats per {unit}.
 
 The checkpoint is in {archive} ({size}).
-The service keeps it too. Started in this folder, a program goes on like this:
+The service keeps it too. A program goes on from there like this:
 
   from tinker_lite import ServiceClient
   service = ServiceClient(base_url={base_url!r})

@@ -77,14 +77,20 @@ class Recipe:
     seed: int
 
 
-def choose_model(service: ServiceClient) -> str:
-    """The model that the demo is made for, else the first one that can be trained.
+def choose_model(service: ServiceClient, wanted: str | None) -> str:
+    """The wanted model, or the one that the demo is made for, or the first that can be trained.
+
+    Args:
+        service: Asked in any case, so that a service that is not there is noticed.
+        wanted: A name, taken as it is: services may train more than they list.
 
     Raises:
-        ValueError: The service offers none.
+        ValueError: None is wanted and the service offers none.
     """
     offered = service.get_server_capabilities().supported_models
     names = [m.model_name for m in offered if m.model_name and m.trainable is not False]
+    if wanted is not None:
+        return wanted
     if not names:
         raise ValueError("The service names no model that can be trained; give --base-model.")
     return PREFERRED_MODEL if PREFERRED_MODEL in names else names[0]

@@ -324,6 +324,7 @@ def _request(
         _check_at_least(1, "prompt_logprobs_last_n", prompt_logprobs_last_n)
         if not include_prompt_logprobs:
             raise ValueError("sample: prompt_logprobs_last_n needs include_prompt_logprobs=True.")
+    _check_targets(target_prompt_logprobs)
     return SampleRequest(
         prompt=prompt,
         num_samples=num_samples,
@@ -340,6 +341,16 @@ def _request(
 def _check_at_least(least: int, name: str, value: int) -> None:
     if value < least:
         raise ValueError(f"sample: {name} is {value}; it must be at least {least}.")
+
+
+def _check_targets(targets: TensorData | None) -> None:
+    if targets is None:
+        return
+    if targets.dtype != "int64" or len(targets.shape or ()) != 2:
+        raise ValueError(
+            f"sample: target_prompt_logprobs is {targets.dtype} of shape {targets.shape}; it must "
+            "be int64 of shape (P - 1, K)."
+        )
 
 
 APIFuture.register(SamplingClient)

@@ -110,8 +110,6 @@ def explicit(
     """
     names = ("loss", "gradients", "metrics")
     loss, gradients, metrics = _parts(loss_fn(data, list(logprobs)), names)
-    tensors = [
-        g if isinstance(g, TensorData) else TensorData(g, "float32", like.shape)
-        for g, like in zip(gradients, logprobs, strict=True)
-    ]
+    # Sizes are compared with the targets where the backward batch is made.
+    tensors = [g if isinstance(g, TensorData) else TensorData(g, "float32") for g in gradients]
     return LossGradients(float(loss), tensors, dict(metrics))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
-from tinker_lite.errors import RateLimitError, ResultExpiredError, TinkerError
+from tinker_lite.errors import RateLimitError, ResultExpiredError
 from tinker_lite.protocol.sequences import with_sequence_ids
 from tinker_lite.types import GetSamplerResponse, QueueState, SampleRequest, SampleResponse
 
@@ -58,7 +58,7 @@ class SamplingOperations:
         async def run() -> T:
             try:
                 return await work()
-            except TinkerError as error:
+            except Exception as error:
                 self.last_error = error
                 raise
 

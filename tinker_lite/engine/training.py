@@ -11,7 +11,6 @@ import msgspec
 from tinker_lite.engine.gathering import gather
 from tinker_lite.engine.ordering import TurnQueue
 from tinker_lite.engine.session import Session, Submitted
-from tinker_lite.errors import TinkerError
 from tinker_lite.protocol.batching import chunked, combine_outputs
 from tinker_lite.types import (
     Datum,
@@ -101,7 +100,7 @@ class TrainingOperations:
         async def run() -> T:
             try:
                 return await work(turn)
-            except TinkerError as error:
+            except Exception as error:
                 self.last_error = error
                 raise
             finally:

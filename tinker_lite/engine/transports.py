@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import anyio
@@ -19,7 +20,7 @@ from tinker_lite.http import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from tinker_lite.config import Config
 
@@ -94,18 +95,10 @@ class ThreadedTransport:
         return AsyncResponse(
             response.status,
             response.headers,
-            self._body(response),
+            _ThreadedBody(response.iter_bytes(), self._in_thread),
             close=lambda: self._in_thread(response.close, shielded=True),
             http_version=response.http_version,
         )
-
-    async def _body(self, response: Response) -> AsyncIterator[bytes]:
-        chunks = response.iter_bytes()
-        while True:
-            chunk = await self._in_thread(lambda: _next(chunks))
-            if chunk is None:
-                return
-            yield chunk
 
     async def _in_thread(self, work: Callable[[], T], *, shielded: bool = False) -> T:
         if self._limiter is None:
@@ -119,12 +112,27 @@ class ThreadedTransport:
         await self._in_thread(self._inner.close, shielded=True)
 
 
+# An iterator rather than an async generator: trio warns about a generator that is left early.
+class _ThreadedBody(AsyncIterator[bytes]):
+    """A blocking body, each chunk of which is awaited on a worker thread."""
+
+    def __init__(
+        self,
+        chunks: Iterator[bytes],
+        in_thread: Callable[[Callable[[], bytes | None]], Awaitable[bytes | None]],
+    ) -> None:
+        self._chunks = chunks
+        self._in_thread = in_thread
+
+    async def __anext__(self) -> bytes:
+        chunk = await self._in_thread(lambda: next(self._chunks, None))
+        if chunk is None:
+            raise StopAsyncIteration
+        return chunk
+
+
 async def _shielded(work: Callable[[], T], limiter: anyio.CapacityLimiter) -> T:
     results: list[T] = []
     with anyio.CancelScope(shield=True):
         results.append(await anyio.to_thread.run_sync(work, limiter=limiter))
     return results[0]
-
-
-def _next(chunks: Iterator[bytes]) -> bytes | None:
-    return next(chunks, None)

@@ -7,12 +7,18 @@ client sends through. The same service over HTTP is in ``tinker_lite.local.serve
 
 from __future__ import annotations
 
-from tinker_lite.local.async_transport import AsyncLocalTransport
-from tinker_lite.local.exchange import Reply
-from tinker_lite.local.registry import open_service
-from tinker_lite.local.service import LocalService
-from tinker_lite.local.settings import ServiceSettings
-from tinker_lite.local.transport import LocalTransport
+try:
+    from tinker_lite.local.async_transport import AsyncLocalTransport
+    from tinker_lite.local.exchange import Reply
+    from tinker_lite.local.registry import open_service
+    from tinker_lite.local.service import LocalService
+    from tinker_lite.local.settings import ServiceSettings
+    from tinker_lite.local.transport import LocalTransport
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] not in {"numpy", "safetensors"}:
+        raise
+    message = "The embedded service needs numpy and safetensors: install tinker-lite[local]."
+    raise ImportError(message, name=error.name) from error
 
 __all__ = [
     "AsyncLocalTransport",

@@ -6,7 +6,7 @@ are read and written in a worker thread of anyio's, since they would hold up the
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable
+from collections.abc import AsyncIterable, Callable, Generator, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -68,7 +68,7 @@ class AsyncLocalTransport:
             return AsyncResponse(answer.status, answer.headers, answer.body)
         chunks = guarded(answer.body, request.timeout)
         return AsyncResponse(
-            answer.status, answer.headers, in_threads(chunks), close=partial(_close, chunks)
+            answer.status, answer.headers, InThreads(chunks), close=partial(_close, chunks)
         )
 
     async def _wait(self, promise: Promise, timeout: Timeout) -> None:
@@ -95,11 +95,28 @@ class AsyncLocalTransport:
         await self.aclose()
 
 
-async def in_threads(chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
-    """The chunks of a body that reads files, each read in a worker thread."""
-    iterator = iter(chunks)
-    while (chunk := await anyio.to_thread.run_sync(next, iterator, None)) is not None:
-        yield chunk
+class InThreads:
+    """The chunks of a body that reads files, each read in a worker thread.
+
+    It is no async generator, since nobody would close one that was left half-way.
+
+    Args:
+        chunks: The body.
+    """
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+
+    def __aiter__(self) -> InThreads:
+        """The iterator is its own."""
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Read the next chunk."""
+        chunk = await anyio.to_thread.run_sync(next, self._chunks, None)
+        if chunk is None:
+            raise StopAsyncIteration
+        return chunk
 
 
 async def _close(chunks: Generator[bytes]) -> None:

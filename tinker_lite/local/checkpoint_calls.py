@@ -5,7 +5,7 @@ from __future__ import annotations
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
-from tinker_lite import types as t
+import tinker_lite.types as t
 from tinker_lite.local.archives import Archive, archive_reply
 from tinker_lite.local.exchange import Call, Refusal, Reply, json_reply
 from tinker_lite.local.model_calls import find_checkpoint

@@ -6,7 +6,6 @@ This is also the one place that knows media types: ``Call.read`` turns a body in
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -98,7 +97,7 @@ class Call:
             )
         try:
             return decode_json(self.body, type_)
-        except (DecodeError, OverflowError, struct.error) as error:
+        except DecodeError as error:
             raise Refusal(422, f"{self.endpoint.name}: {error}") from error
 
     def count(self, name: str, default: int, *, least: int, most: int) -> int:

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from tinker_lite.local.exchange import Refusal
+from tinker_lite.local.workers import ProcessEnding
 from tinker_lite.types import (
     ForwardBackwardOutput,
     RequestErrorCategory,
@@ -29,12 +30,18 @@ def perform(promise: Promise, work: Callable[[], object]) -> None:
     """Run the work and keep the promise with its result, or with what went wrong.
 
     A ``ValueError`` or a ``Refusal`` is about what the caller sent; anything else is ours.
+
+    Raises:
+        ProcessEnding: Python has begun to end and gives no more threads. The promise stays open
+            until the service is closed, moments later.
     """
     try:
         outcome = work()
     except (ValueError, Refusal) as error:
         promise.finish(_failed(str(error), RequestErrorCategory.USER))
     except Exception as error:
+        if isinstance(error, RuntimeError) and "shutdown" in str(error):
+            raise ProcessEnding from error
         logger.exception("Request %s failed", promise.request_id)
         text = f"{type(error).__name__}: {error}"
         promise.finish(_failed(text, RequestErrorCategory.SERVER))

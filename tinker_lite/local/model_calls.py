@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tinker_lite import types as t
+import tinker_lite.types as t
 from tinker_lite.local.adapted import AdaptedModel
 from tinker_lite.local.base_models import BaseModel, load_base_model
 from tinker_lite.local.exchange import Call, Refusal, Reply, json_reply

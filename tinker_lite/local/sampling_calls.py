@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from tinker_lite import types as t
+import tinker_lite.types as t
 from tinker_lite.local.base_models import load_base_model
 from tinker_lite.local.exchange import Call, Refusal, Reply, json_reply
 from tinker_lite.local.generation import DecodingParams, GeneratedSequence, check_prompt

@@ -7,7 +7,7 @@ from functools import partial
 
 import msgspec
 
-from tinker_lite import types as t
+import tinker_lite.types as t
 from tinker_lite.local.exchange import Call, Refusal, Reply
 from tinker_lite.local.records import CheckpointKind, CheckpointRecord, check_name
 from tinker_lite.local.snapshots import Weights

@@ -18,7 +18,7 @@ import anyio.abc
 import h11
 
 from tinker_lite.http import MAX_HEAD_BYTES, Headers
-from tinker_lite.local.async_transport import in_threads, off_the_loop
+from tinker_lite.local.async_transport import InThreads, off_the_loop
 from tinker_lite.local.exchange import Refusal, Reply, ServiceClosed
 from tinker_lite.local.promises import Promise
 from tinker_lite.local.waiting import Alarm, kept_within
@@ -211,7 +211,7 @@ class _Connection:
             if not is_head:
                 await self._send(h11.Data(data=reply.body))
         else:
-            async for chunk in in_threads(reply.body):
+            async for chunk in InThreads(reply.body):
                 await self._send(h11.Data(data=chunk))
         await self._send(h11.EndOfMessage())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from tinker_lite import types as t
+import tinker_lite.types as t
 from tinker_lite.local.base_models import base_model_names, load_base_model
 from tinker_lite.local.exchange import Call, Reply, json_reply
 from tinker_lite.local.state import Handlers, Session, State

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from tinker_lite import types as t
+import tinker_lite.types as t
 from tinker_lite.local.adam import AdamHyper
 from tinker_lite.local.batches import Example, LossOutput, check_batch
 from tinker_lite.local.losses import complete_config
@@ -85,10 +85,11 @@ def _example(i: int, datum: t.Datum) -> Example:
 
 
 def _array(place: str, tensor: t.TensorData) -> npt.NDArray[Any]:
-    try:
-        return tensor.to_numpy()
-    except (ValueError, IndexError) as error:
-        raise ValueError(f"{place}: {error}") from error
+    columns, shape = tensor.sparse_col_indices, tensor.shape
+    # A negative one would count from the end of the row.
+    if columns and shape and not 0 <= min(columns) <= max(columns) < shape[1]:
+        raise ValueError(f"{place}: sparse_col_indices must be 0 to {shape[1] - 1}")
+    return tensor.to_numpy()
 
 
 def _forward(

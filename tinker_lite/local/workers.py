@@ -11,13 +11,17 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias
 
-__all__ = ["Job", "Worker"]
+__all__ = ["Job", "ProcessEnding", "Worker"]
 
 logger = logging.getLogger("tinker_lite.local")
 
 Job: TypeAlias = Callable[[], object]
 # Long enough for a training step under way; the thread is a daemon, so exit never hangs on it.
 CLOSE_S = 10.0
+
+
+class ProcessEnding(Exception):  # noqa: N818  it says what happened
+    """A job cannot go on because the process is ending; its worker ends with it."""
 
 
 class Worker:
@@ -68,6 +72,8 @@ class Worker:
         while (job := self._next_job()) is not None:
             try:
                 job()
+            except ProcessEnding:
+                return
             except Exception:  # the thread must outlive a job that fails
                 logger.exception("A job of the embedded service failed")
             del job  # an idle thread must not keep the last job's arrays alive

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from tinker_lite import types as t
+import tinker_lite.types as t
 
 __all__ = [
     "BY_NAME",

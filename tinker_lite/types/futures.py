@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from tinker_lite.types._base import Wire
 
@@ -84,11 +84,11 @@ class FutureReply(Wire, frozen=True, kw_only=True):
     says.
     """
 
-    type: object = None
-    status: object = None
-    response_payload_size: object = None
-    error: object = None
-    category: object = None
-    detail: object = None
-    queue_state: object = None
-    queue_state_reason: object = None
+    type: Any = None
+    status: Any = None
+    response_payload_size: Any = None
+    error: Any = None
+    category: Any = None
+    detail: Any = None
+    queue_state: Any = None
+    queue_state_reason: Any = None

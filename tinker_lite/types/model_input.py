@@ -72,11 +72,11 @@ class ModelInput(Wire, frozen=True, kw_only=True):
             ValueError: A chunk is not text.
         """
         tokens: list[int] = []
-        for chunk in self.chunks:
+        for i, chunk in enumerate(self.chunks):
             if not isinstance(chunk, EncodedTextChunk):
                 # A wrong value rather than a wrong type: the input as a whole is not text.
                 raise ValueError(  # noqa: TRY004
-                    f"ModelInput.to_ints: a {chunk.type} chunk has no token ids."
+                    f"ModelInput.to_ints: chunks[{i}] is of type {chunk.type!r}, not token ids."
                 )
             tokens.extend(chunk.tokens)
         return tokens

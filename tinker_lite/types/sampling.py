@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any, Literal, cast
 
 from tinker_lite.types._base import Wire, read_fields
 from tinker_lite.types.model_input import ModelInput
@@ -18,6 +19,8 @@ __all__ = [
 ]
 
 StopReason = Literal["length", "stop"]
+
+_PARAMS = ("max_tokens", "seed", "stop", "temperature", "top_k", "top_p")
 
 
 class SamplingParams:
@@ -39,7 +42,14 @@ class SamplingParams:
     Source: protocol section 3.4.
     """
 
-    __slots__ = ("max_tokens", "seed", "stop", "temperature", "top_k", "top_p")
+    __slots__ = _PARAMS
+
+    max_tokens: int | None
+    seed: int | None
+    stop: str | Sequence[str] | Sequence[int] | None
+    temperature: float
+    top_k: int
+    top_p: float
 
     def __init__(
         self,
@@ -53,16 +63,22 @@ class SamplingParams:
         **unknown: object,
     ) -> None:
         del unknown
-        self.max_tokens = max_tokens
-        self.seed = seed
-        self.stop = _checked_stop(stop)
-        self.temperature = temperature
-        self.top_k = top_k
-        self.top_p = top_p
+        given = (max_tokens, seed, _checked_stop(stop), temperature, top_k, top_p)
+        for name, value in zip(_PARAMS, given, strict=True):
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse: a queued request still has to send these."""
+        raise AttributeError(f"SamplingParams.{name} cannot be changed; make a new SamplingParams.")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle and copy through the constructor, since nothing else may set a field."""
+        fields: dict[str, Any] = self.to_wire()
+        return partial(SamplingParams, **fields), ()
 
     def to_wire(self) -> dict[str, object]:
         """The JSON form; fields that are None are left out, an empty ``stop`` is sent."""
-        fields = {name: getattr(self, name) for name in self.__slots__}
+        fields = {name: getattr(self, name) for name in _PARAMS}
         return {name: value for name, value in fields.items() if value is not None}
 
     @classmethod
@@ -74,7 +90,7 @@ class SamplingParams:
         """
         given = {name: value for name, value in fields.items() if value is not None}
         checked = read_fields(given, _SamplingFields)
-        return cls(**{n: getattr(checked, n) for n in cls.__slots__})
+        return cls(**{n: getattr(checked, n) for n in _PARAMS})
 
     def __eq__(self, other: object) -> bool:
         """Equal if all fields are."""
@@ -84,11 +100,11 @@ class SamplingParams:
 
     def __hash__(self) -> int:
         """Hash of the fields; a list under ``stop`` cannot be hashed."""
-        return hash(tuple(getattr(self, name) for name in self.__slots__))
+        return hash(tuple(getattr(self, name) for name in _PARAMS))
 
     def __repr__(self) -> str:
         """All fields."""
-        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__)
+        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in _PARAMS)
         return f"SamplingParams({fields})"
 
 
@@ -109,11 +125,11 @@ def _checked_stop(stop: Any) -> str | Sequence[str] | Sequence[int] | None:
             f"SamplingParams.stop must be a text, a list of texts or a list of token ids, not "
             f"{type(stop).__name__}."
         )
-    items = tuple[Any, ...](stop)
+    items = cast("Iterable[Any]", stop)
     if len({isinstance(item, str) for item in items}) > 1:
         raise TypeError("SamplingParams.stop mixes texts and token ids; give one kind.")
-    # A list is copied, so that later changes by the caller do not reach a queued request.
-    return list(items) if isinstance(items, list) else items
+    # A copy, so that later changes by the caller do not reach a queued request.
+    return list(items) if isinstance(stop, list) else tuple(items)
 
 
 class SampleRequest(Wire, frozen=True, kw_only=True):

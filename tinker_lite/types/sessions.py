@@ -68,6 +68,10 @@ class FinishSessionRequest(Wire, frozen=True, kw_only=True):
     reason: ClientSessionFinishReason
     detail: str | None = None
 
+    def to_wire(self) -> dict[str, object]:
+        """The JSON form: here a ``detail`` of None is sent as null (protocol section 1.7)."""
+        return {"reason": self.reason, "detail": self.detail}
+
 
 class CreateSamplingSessionRequest(Wire, frozen=True, kw_only=True):
     """Body of ``/create_sampling_session`` (protocol section 2.10)."""

@@ -243,10 +243,6 @@ def _check_csr(
             f"TensorData.sparse_crow_indices must be {shape[0] + 1} numbers that rise from 0 to "
             f"the {n_values} values."
         )
-    if any(not 0 <= i < shape[1] for i in col):
-        raise ValueError(
-            f"TensorData.sparse_col_indices must be 0 to {shape[1] - 1}, the columns of the shape."
-        )
 
 
 def _packed(data: Iterable[Any], dtype: TensorDtype) -> bytes:

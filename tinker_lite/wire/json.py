@@ -1,8 +1,8 @@
 """JSON bodies: structs to bytes by the protocol's rules, and back with errors that say where.
 
 What is sent leaves out fields that are None, sends every other field, defaults included, and keeps
-nulls inside free-form mappings (protocol section 1.7). Types that are not structs take part through
-``to_wire`` and ``from_wire``.
+nulls inside free-form mappings (protocol section 1.7). Types that are not structs, or are sent
+otherwise, take part through ``to_wire`` and ``from_wire``.
 """
 
 from __future__ import annotations
@@ -64,10 +64,10 @@ def _refuse_non_finite(plain: object, path: str) -> None:
 
 def to_plain(value: Any) -> Any:
     """Structs as mappings without their None fields, all the way down; other values as they are."""
-    if isinstance(value, msgspec.Struct):
-        return _struct_fields(value)
     if isinstance(value, _WireForm):
         return to_plain(value.to_wire())
+    if isinstance(value, msgspec.Struct):
+        return _struct_fields(value)
     if isinstance(value, Mapping):
         items = cast("Mapping[object, object]", value).items()
         return {key: to_plain(item) for key, item in items}

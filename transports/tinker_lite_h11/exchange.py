@@ -16,6 +16,7 @@ import h11
 from tinker_lite.errors import InvalidRequest, LimitExceeded, ProtocolError
 
 from .failures import PeerClosed, Stage
+from .limits import Listening
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -109,21 +110,29 @@ class Exchange:
     async def _upload(self, head: bytes) -> None:
         """Send a large body while listening: a server may answer before it has read it all."""
         failures: list[Exception] = []
+        listening = Listening(self.limits)
         with self.limits.total():
             async with anyio.create_task_group() as group:
-                group.start_soon(self._listen, group.cancel_scope, failures)
+                group.start_soon(self._listen, listening, group.cancel_scope, failures)
                 try:
                     await self._send_blocks(head)
                 except Exception as error:  # noqa: BLE001  # raised below, out of the group
                     failures.append(error)
-                group.cancel_scope.cancel()
+                    group.cancel_scope.cancel()
+                else:
+                    self.attempt.stage = Stage.HEAD
+                    listening.upload_is_over()
         if failures and self._answer is None:
             raise failures[0]
 
-    async def _listen(self, upload: anyio.CancelScope, failures: list[Exception]) -> None:
+    async def _listen(
+        self, listening: Listening, upload: anyio.CancelScope, failures: list[Exception]
+    ) -> None:
         try:
-            while self._answer is None:
-                self._feed(await self._receive(HEAD_READ_BYTES))
+            with listening:
+                while self._answer is None:
+                    self._feed(await self._receive(HEAD_READ_BYTES))
+                    listening.something_came()
         except Exception as error:  # noqa: BLE001  # raised by _upload, out of the group
             failures.append(error)
         upload.cancel()
@@ -133,10 +142,9 @@ class Exchange:
         body = self._request.body
         if isinstance(body, bytes):
             await self._send_piece(body)
-        elif isinstance(body, AsyncIterable):
-            await self._send_pieces(aiter(body))
         else:
-            self._refuse("an async transport takes bytes or an async iterable as body")
+            assert isinstance(body, AsyncIterable), "framing has looked at it"
+            await self._send_pieces(aiter(body))
         await self._end_body()
 
     async def _send_pieces(self, pieces: AsyncIterator[bytes]) -> None:
@@ -179,10 +187,11 @@ class Exchange:
 
     async def _answer_despite(self, error: Exception) -> h11.Response:
         """A server that refuses an upload answers and hangs up: look for the answer first."""
+        stage = self.attempt.stage
         try:
             return await self._read_head()
         except _BROKEN:
-            self.attempt.stage = Stage.WRITE
+            self.attempt.stage = stage
             raise error from None
 
     async def _read_head(self) -> h11.Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterable
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
@@ -35,6 +36,8 @@ def frame_request(request: Request, target: Target) -> RequestFraming:
         InvalidRequest: The framing headers contradict each other or the body.
         h11.LocalProtocolError: The method, the target or a header is not HTTP.
     """
+    if not isinstance(request.body, bytes | AsyncIterable):
+        _refuse("an async transport takes bytes or an async iterable of bytes as body")
     headers = request.headers
     declared, encoding = headers.get("content-length"), headers.get("transfer-encoding")
     if declared is not None and encoding is not None:

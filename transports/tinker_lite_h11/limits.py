@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tinker_lite.errors import TimeoutPhase
     from tinker_lite.http import Timeout
 
-__all__ = ["Limits", "PhaseExpired", "Window"]
+__all__ = ["Limits", "Listening", "PhaseExpired", "Window"]
 
 
 class PhaseExpired(Exception):  # noqa: N818  # internal: becomes TransportTimeout at the edge
@@ -30,17 +30,17 @@ class PhaseExpired(Exception):  # noqa: N818  # internal: becomes TransportTimeo
 class Window:
     """A bounded wait: ``with window: await ...`` raises ``PhaseExpired`` when its time is up."""
 
-    __slots__ = ("_deadline", "_limit_s", "_phase", "_scope")
+    __slots__ = ("_scope", "deadline", "limit_s", "phase")
 
     def __init__(self, phase: TimeoutPhase, limit_s: float, deadline: float) -> None:
-        self._phase: TimeoutPhase = phase
-        self._limit_s = limit_s
-        self._deadline = deadline
+        self.phase: TimeoutPhase = phase
+        self.limit_s = limit_s
+        self.deadline = deadline
         self._scope: anyio.CancelScope | None = None
 
     def __enter__(self) -> None:
-        if self._deadline != math.inf:
-            self._scope = anyio.CancelScope(deadline=self._deadline)
+        if self.deadline != math.inf:
+            self._scope = anyio.CancelScope(deadline=self.deadline)
             self._scope.__enter__()
 
     def __exit__(
@@ -53,7 +53,44 @@ class Window:
         if scope is not None:
             scope.__exit__(kind, error, traceback)
             if scope.cancelled_caught:
-                raise PhaseExpired(self._phase, self._limit_s)
+                raise PhaseExpired(self.phase, self.limit_s)
+
+
+class Listening:
+    """A wait for an answer that begins during an upload and outlasts it.
+
+    The read limit holds once the upload is over, counted from then and from each arrival. One wait
+    rather than two, since a wait that is cancelled leaves anyio before 4.16 reading on.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._scope = anyio.CancelScope()
+        self._window: Window | None = None
+
+    def upload_is_over(self) -> None:
+        """From now on the peer's silence counts."""
+        self._window = self._limits.read()
+        self._scope.deadline = self._window.deadline
+
+    def something_came(self) -> None:
+        """The silence, if it counts, is broken."""
+        if self._window is not None:
+            self.upload_is_over()
+
+    def __enter__(self) -> None:
+        self._scope.__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._scope.__exit__(kind, error, traceback)
+        if self._scope.cancelled_caught:
+            assert self._window is not None, "there is no deadline before the upload is over"
+            raise PhaseExpired(self._window.phase, self._window.limit_s)
 
 
 class Limits:

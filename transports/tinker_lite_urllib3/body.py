@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .connection import Connection
     from .pool import Lease
 
-__all__ = ["Body"]
+__all__ = ["Body", "UntilLastChunk", "UntilLength"]
 
 MAX_CHUNK_LINE_BYTES = 4096  # size and extensions; nobody uses the latter
 MAX_TRAILER_BYTES = 65_536
@@ -34,7 +34,7 @@ class _Reader(Protocol):
     def next(self) -> bytes: ...
 
 
-class _UntilLength:
+class UntilLength:
     """A body of known length."""
 
     def __init__(self, reader: io.BufferedReader, length: int) -> None:
@@ -43,9 +43,11 @@ class _UntilLength:
 
     @property
     def complete(self) -> bool:
+        """Whether every byte has been read."""
         return self._left == 0
 
     def next(self) -> bytes:
+        """The next bytes; b"" at the end."""
         if not self._left:
             return b""
         chunk = self._reader.read1(min(BLOCK_BYTES, self._left))
@@ -56,7 +58,7 @@ class _UntilLength:
         return chunk
 
 
-class _UntilLastChunk:
+class UntilLastChunk:
     """A chunked body; trailers are bounded and dropped."""
 
     def __init__(self, reader: io.BufferedReader) -> None:
@@ -66,6 +68,7 @@ class _UntilLastChunk:
         self.complete = False
 
     def next(self) -> bytes:
+        """The next bytes; b"" at the end."""
         if self.complete or not (self._left or self._next_chunk()):
             return b""
         data = self._reader.read1(min(BLOCK_BYTES, self._left))
@@ -181,9 +184,9 @@ class Body:
 
 def _reader(connection: Connection, framing: Framing) -> _Reader:
     if framing.end is BodyEnd.LENGTH:
-        return _UntilLength(connection.reader, framing.length)
+        return UntilLength(connection.reader, framing.length)
     if framing.end is BodyEnd.LAST_CHUNK:
-        return _UntilLastChunk(connection.reader)
+        return UntilLastChunk(connection.reader)
     return _UntilClose(connection)
 
 

@@ -127,22 +127,28 @@ class Connection(HTTPConnection):
         """
         seconds = self.limits.seconds("connect")
         end = None if seconds is None else time.monotonic() + seconds
-        addresses = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
+        # As bytes, past the codec for international names, which raises errors of its own.
+        host = self._dns_host.encode("ascii")
+        addresses = socket.getaddrinfo(host, self.port, type=socket.SOCK_STREAM)
         for n_left in range(len(addresses), 0, -1):
             family, kind, protocol, _, address = addresses[-n_left]
             share = None if end is None else max(end - time.monotonic(), 0.001) / n_left
-            sock = socket.socket(family, kind, protocol)
             try:
-                sock.settimeout(share)
-                sock.connect(address)
-            except BaseException as error:
-                sock.close()
-                if n_left > 1 and isinstance(error, OSError):
-                    continue
-                if isinstance(error, TimeoutError):
+                sock = socket.socket(family, kind, protocol)
+                try:
+                    sock.settimeout(share)
+                    sock.connect(address)
+                except BaseException:
+                    sock.close()
+                    raise
+            except TimeoutError as error:
+                if n_left == 1:
                     self.limits.expire("connect", error)
-                raise
-            return sock
+            except OSError:
+                if n_left == 1:
+                    raise
+            else:
+                return sock
         message = "the host name has no address"
         raise socket.gaierror(socket.EAI_NONAME, message)
 

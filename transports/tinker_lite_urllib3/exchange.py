@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tinker_lite.errors import InvalidRequest
 
 from .answer import AnswerHead, read_head
+from .connection import BLOCK_BYTES
 from .failures import PeerClosed, Stage
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["exchange"]
 
-BLOCK_BYTES = 262_144
 JOINED_MAX_BYTES = 65_536  # a body up to this is sent with its head in one write
 
 
@@ -72,17 +72,13 @@ def _send(connection: Connection, request: Request, head: bytes, length: int | N
     body = request.body
     if isinstance(body, bytes) and len(body) <= JOINED_MAX_BYTES and length is not None:
         return connection.write(head + body)
-    if not isinstance(body, Iterable):
-        raise connection.attempt.error(
-            InvalidRequest, "a blocking transport takes bytes or an iterable as body"
-        )
+    assert isinstance(body, Iterable), "framing has looked at it"
     if not connection.write(head):
         return False
     pieces = (body,) if isinstance(body, bytes) else body
-    blocks = _chunked(_blocks(pieces, connection.attempt)) if length is None else _counted(
-        _blocks(pieces, connection.attempt), length, connection.attempt
-    )  # fmt: skip
-    return all(connection.write(block, listening=True) for block in blocks)
+    blocks = _blocks(pieces, connection.attempt)
+    framed = _chunked(blocks) if length is None else _counted(blocks, length, connection.attempt)
+    return all(connection.write(block, listening=True) for block in framed)
 
 
 def _blocks(pieces: Iterable[bytes], attempt: Attempt) -> Iterator[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from tinker_lite.errors import InvalidRequest
@@ -36,6 +37,8 @@ def frame_request(request: Request, target: Target) -> RequestFraming:
     Raises:
         InvalidRequest: The framing headers contradict each other or the body.
     """
+    if not isinstance(request.body, Iterable):
+        _refuse("a blocking transport takes bytes or an iterable of bytes as body")
     headers = request.headers
     declared, encoding = headers.get("content-length"), headers.get("transfer-encoding")
     if declared is not None and encoding is not None:

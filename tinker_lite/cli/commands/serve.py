@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+from typing import TYPE_CHECKING
+
 import click
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 __all__ = ["command"]
 
@@ -33,21 +39,30 @@ def command(host: str, port: int, data_dir: str | None) -> None:
     from tinker_lite.local import open_service
     from tinker_lite.local.server import run_server
 
+    # Process managers end a service with SIGTERM; it ends as it does on Ctrl-C.
+    signal.signal(signal.SIGTERM, _interrupt)
     with open_service(data_dir or None) as service:
         try:
-            run_server(
-                service, host, port, on_listening=lambda url: _greet(url, host, data_dir or None)
-            )
-        except KeyboardInterrupt:  # the way to end it, so no failure
+            run_server(service, host, port, on_listening=lambda url: _greet(url, host, data_dir))
+        except KeyboardInterrupt:  # how it is meant to end, so no failure
             click.echo("Stopped.")
+        except OSError as error:
+            raise click.ClickException(
+                f"Cannot listen on {host}, port {port}: {error.strerror}. "
+                "Another --port may be free; 0 takes one that is."
+            ) from error
+
+
+def _interrupt(signal_number: int, frame: FrameType | None) -> None:
+    signal.raise_signal(signal.SIGINT)
 
 
 def _greet(url: str, host: str, data_dir: str | None) -> None:
     from tinker_lite.local.base_models import base_model_names
 
     click.echo(f"Tinker service at {url}, for development and teaching. Ctrl-C ends it.")
-    click.echo(f"  models   {', '.join(base_model_names())}")
-    click.echo(f"  store    {data_dir or 'temporary (--data-dir DIR keeps one)'}")
-    click.echo(f"  client   TINKER_BASE_URL={url}   or ServiceClient(base_url={url!r})")
+    click.echo(f"  models  {', '.join(base_model_names())}")
+    click.echo(f"  store   {data_dir or 'temporary; --data-dir DIR keeps one'}")
+    click.echo(f"  client  ServiceClient(base_url={url!r}), or TINKER_BASE_URL={url}")
     if host not in LOOPBACK:
-        click.echo("  warning  it asks for no key: everyone who can reach this address can use it")
+        click.echo("  note    it asks for no key: whoever reaches this address can use it")
