@@ -122,6 +122,13 @@ def test_a_base_url_that_cannot_work_is_refused(url: str, text: str) -> None:
     assert "hu/sh" not in str(caught.value)
 
 
+def test_a_key_in_the_place_of_the_base_url_is_not_shown() -> None:
+    """What has no scheme may be anything."""
+    with pytest.raises(ConfigError, match="is not a URL") as caught:
+        resolve({}, base_url="tml-hush", api_key="https://h")
+    assert "hush" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("url", "key", "text"),
     [
@@ -152,6 +159,7 @@ def test_a_key_that_cannot_work_is_refused(url: str | None, key: str | None, tex
         pytest.param(None, "tml-x", id="an API key"),
         pytest.param(None, "eyJx", id="a token"),
         pytest.param("HTTPS://H", "k", id="a scheme in capitals"),
+        pytest.param("http://trusted", None, id="plain http where no key can leak"),
     ],
 )
 def test_what_can_work_is_taken(url: str | None, key: str | None) -> None:

@@ -70,6 +70,12 @@ def test_a_secret_header_never_shows_its_value(name: str) -> None:
         assert "text/plain" in shown
 
 
+def test_headers_can_be_stripped_of_secrets() -> None:
+    """For what is kept in an error; order and case of the others stay."""
+    headers = Headers([("A", "1"), ("Set-Cookie", "x"), ("a", "2"), ("X-API-KEY", "y")])
+    assert list(headers.without_secrets()) == [("A", "1"), ("a", "2")]
+
+
 # Values
 
 

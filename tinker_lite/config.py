@@ -22,6 +22,7 @@ __all__ = ["Config", "RetryConfig", "Secret", "resolve"]
 
 DEFAULT_BASE_URL = "https://tinker.thinkingmachines.dev/services/tinker-prod"
 LOCAL_SCHEME = "local:"
+_KEY_PREFIXES = ("tml-", "eyJ")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -199,10 +200,15 @@ def _check_url(url: str) -> None:
         )
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ConfigError(
-            f"base_url {url!r} is not a URL the client can call. Give https://host[:port][/path], "
+            f"base_url {_shown(url)} is not a URL the client can call. Give "
+            "https://host[:port][/path], "
             "http:// for a server on this machine, or local: for the embedded service "
             "(argument base_url or variable TINKER_BASE_URL)."
         )
+
+
+def _shown(url: str) -> str:
+    return "(it looks like an API key)" if url.startswith(_KEY_PREFIXES) else repr(url)
 
 
 def _split(url: str) -> SplitResult:
@@ -226,6 +232,8 @@ def _check_key(url: str, key: str | None, *, allow_http: bool) -> None:
     if parts.hostname in _LOOPBACK:
         return
     if key is None:
+        if parts.scheme == "http":  # a server of one's own, which may want none; nothing can leak
+            return
         raise ConfigError(
             f"No API key for {url}. Set the variable TINKER_API_KEY or give api_key=. "
             'To try the library without an account use base_url="local:" (or the variable '
@@ -236,7 +244,7 @@ def _check_key(url: str, key: str | None, *, allow_http: bool) -> None:
             f"base_url {url!r} would send the API key unencrypted. Use https://, or set "
             "TINKER_LITE_ALLOW_HTTP=1 if the network is trusted."
         )
-    if url == DEFAULT_BASE_URL and not key.startswith(("tml-", "eyJ")):
+    if url == DEFAULT_BASE_URL and not key.startswith(_KEY_PREFIXES):
         raise ConfigError(
             "The API key does not look like one of this service: it must begin with 'tml-' "
             "(or be a token beginning with 'eyJ'). Check TINKER_API_KEY or api_key=."

@@ -58,6 +58,10 @@ class Headers:
         kept = tuple(pair for pair in self._pairs if pair[0].lower() not in replaced)
         return Headers(kept + added)
 
+    def without_secrets(self) -> Headers:
+        """A copy without the headers that carry credentials."""
+        return Headers(pair for pair in self._pairs if pair[0].lower() not in SECRET_HEADERS)
+
     def items(self) -> tuple[tuple[str, str], ...]:
         """The pairs in sending order."""
         return self._pairs

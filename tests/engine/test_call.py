@@ -160,7 +160,7 @@ def test_a_final_transport_error_becomes_an_api_error(
     """The cause is the transport's own error, and whether it may have arrived is kept."""
     service = Clocked()
     service.script(CREATE, error)
-    with pytest.raises(kind, match="no answer from POST .* in 1 attempt") as caught:
+    with pytest.raises(kind, match="no answer .* in 1 attempt") as caught:
         run_virtual(ask(service, max_retries=0))
     assert caught.value.__cause__ is error
     assert caught.value.may_have_arrived is error.may_have_arrived

@@ -27,13 +27,14 @@ ROOT = Path(__file__).parents[2]
 BOUND_S = 15.0
 
 PRELUDE = """
-import atexit, os, sys, threading, time
+import atexit, faulthandler, os, sys, threading, time
 import anyio
 import tinker_lite.engine.runtime as runtime
 from tinker_lite import ServiceClient
 from tinker_lite.testing import AsyncFakeTransport, FakeReply, FakeTransport
 from tests.engine.scripted import BASE_URL, ScriptedService, example, path_of
 
+faulthandler.dump_traceback_later(12.0)  # says where a program hangs before it is killed
 runtime.EXIT_DRAIN_S = 600.0
 service = ScriptedService()
 
@@ -183,7 +184,7 @@ def test_the_end_of_a_program_names_what_is_unconfirmed() -> None:
     )
     assert status == 0
     assert "asked /save_weights" in out
-    assert "before these operations were confirmed: save_state. Wait for their futures" in err
+    assert "were confirmed: save_state. Never sent: none. Wait for their futures" in err
 
 
 def test_the_end_of_a_program_with_nothing_open_is_silent() -> None:
@@ -195,6 +196,27 @@ def test_the_end_of_a_program_with_nothing_open_is_silent() -> None:
         """
     )
     assert (status, err) == (0, "")
+
+
+def test_a_training_thread_may_outlive_the_main_thread() -> None:
+    """A thread that still trains when the main thread has ended is neither stopped nor scolded."""
+    status, out, err = run(
+        """
+        service.script("/create_model", slow)
+
+        def train():
+            client = ServiceClient(base_url=BASE_URL, transport=FakeTransport(service))
+            training = client.create_lora_training_client("m")
+            for _ in range(3):
+                service.script("/retrieve_future", slow)
+                training.optim_step({}).result()
+            print("trained", flush=True)
+
+        threading.Thread(target=train).start()
+        """
+    )
+    assert (status, err) == (0, "")
+    assert "trained" in out
 
 
 def test_the_wait_at_the_end_is_bounded() -> None:
@@ -210,7 +232,7 @@ def test_the_wait_at_the_end_is_bounded() -> None:
         """
     )
     assert status == 0
-    assert "were confirmed: optim_step, save_state" in err
+    assert "were confirmed: optim_step, save_state. Never sent: optim_step, save_state." in err
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -6,6 +6,7 @@ import pytest
 from tinker_lite import (
     BadRequestError,
     ModelInput,
+    RetrievalError,
     SampleResponse,
     SamplingParams,
     TensorData,
@@ -157,7 +158,7 @@ def test_a_server_that_ignores_the_question_is_an_error() -> None:
     service.promise(SAMPLE, {"sequences": [{"stop_reason": "length", "tokens": [1]}]})
     with threaded_client(service) as client:
         sampling = client.create_sampling_client(base_model="m")
-        with pytest.raises(RuntimeError, match="gave no prompt logprobs"):
+        with pytest.raises(RetrievalError, match="gave no prompt logprobs"):
             sampling.compute_logprobs(PROMPT).result(PATIENCE_S)
 
 

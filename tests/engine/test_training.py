@@ -315,7 +315,7 @@ def test_an_unreachable_service_is_one_clear_error() -> None:
         service = ScriptedService()
         service.script(CONFIG, *[ConnectError("refused")] * 3)
         async with open_client(service, max_retries=2) as client:
-            with pytest.raises(APIConnectionError, match=r"in 3 attempts: refused") as caught:
+            with pytest.raises(APIConnectionError, match="in 3 attempts.*refused") as caught:
                 await client.create_lora_training_client_async("m")
             assert isinstance(caught.value.__cause__, ConnectError)
             assert caught.value.may_have_arrived is False

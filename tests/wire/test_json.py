@@ -101,6 +101,11 @@ def test_numbers_of_other_libraries_are_numbers() -> None:
     assert sent(chunk) == {"type": "encoded_text", "tokens": [7, 8]}
 
 
+def test_a_wire_form_behind_plain_values_is_sent_too() -> None:
+    """Long lists are not looked through, but the encoder asks about what it does not know."""
+    assert sent([1, t.SamplingParams()]) == [1, {"temperature": 1, "top_k": -1, "top_p": 1}]
+
+
 @pytest.mark.parametrize("value", [np.array([1, 2]), object(), 1j, {1, 2j}])
 def test_what_has_no_json_form_is_refused(value: object) -> None:
     """The error names the type and says what to give."""
@@ -256,3 +261,9 @@ def test_an_answer_that_does_not_fit_is_a_decode_error(raw: bytes, type_: type, 
         decode_json(raw, type_)
     assert isinstance(caught.value, ValueError)
     assert caught.value.__cause__ is not None
+
+
+def test_a_type_without_a_wire_form_is_a_mistake_of_the_program() -> None:
+    """Not of the server, so it is no decode error."""
+    with pytest.raises(NotImplementedError, match=r"complex.*has no wire form"):
+        decode_json(b"1", complex)

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tinker_lite.config import Config, resolve
 from tinker_lite.engine.call import CallIO, R, perform, prepare, raise_for_status
-from tinker_lite.engine.retrieval import retrieve
+from tinker_lite.engine.retrieval import decoded_result, retrieve
 from tinker_lite.engine.transports import as_async, default_async, default_blocking, is_async
 from tinker_lite.engine.world import AnyioIO, BlockingIO, drive
 from tinker_lite.errors import ConfigError
-from tinker_lite.http import AnyTransport, Headers, Timeout, Transport
 from tinker_lite.protocol.endpoints import BY_NAME, Endpoint
 from tinker_lite.protocol.replies import Reply, read_reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tinker_lite.http import AnyTransport, Timeout, Transport
     from tinker_lite.types import UntypedAPIFuture
     from tinker_lite.wire.urls import QueryValue
 
@@ -46,7 +46,7 @@ async def _result(
     config: Config, io: CallIO[R], name: str, type_: type[T], future: UntypedAPIFuture
 ) -> T:
     body = await retrieve(future.request_id, _row(name), config, io)
-    return read_reply(Reply(status=200, headers=Headers(), body=body), type_, name)
+    return decoded_result(body, type_, future.request_id, name)
 
 
 def _row(name: str) -> Endpoint:

@@ -14,6 +14,7 @@ from tinker_lite.engine.runtime import shared_runtime
 from tinker_lite.engine.sampling import SamplingOperations
 from tinker_lite.engine.session import Session
 from tinker_lite.engine.transports import default_async
+from tinker_lite.errors import RetrievalError
 from tinker_lite.types import (
     CreateSamplingSessionRequest,
     CreateSamplingSessionResponse,
@@ -96,7 +97,9 @@ class SamplingClient:
 
     async def result_async(self, timeout: float | None = None) -> SamplingClient:
         """Async form of ``result``; same argument, result and errors."""
-        await self._operations.opening.result_async(timeout)
+        opening = self._operations.opening
+        # Samples may wait for the session: who stops waiting here must not cancel it.
+        await (opening.watched() if timeout is None else opening.result_async(timeout))
         return self
 
     def __await__(self) -> Generator[Any, Any, SamplingClient]:
@@ -242,7 +245,9 @@ class SamplingClient:
         async def work() -> list[float | None]:
             response = await self._operations.sample(request)
             if response.prompt_logprobs is None:
-                raise RuntimeError("compute_logprobs: the server gave no prompt logprobs.")
+                raise RetrievalError(
+                    "compute_logprobs: the server gave no prompt logprobs, though it was asked for."
+                )
             return list(response.prompt_logprobs)
 
         return self._operations.start("compute_logprobs", work)
@@ -267,11 +272,28 @@ class SamplingClient:
         """The base model's tokenizer; see ``TrainingClient.get_tokenizer``."""
         return tokenizer_of_base_model(self._base_model().result())
 
+    def __copy__(self) -> SamplingClient:
+        """A client on the same session and transport, with sample numbers of its own."""
+        operations = self._operations
+        return sampling_client(
+            operations.session,
+            operations.opening.shared,
+            "sampling through a copy",
+            first_seq_id=_clone_seq_id(),
+        )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SamplingClient:
+        """The same as ``copy.copy``: a connection has no depth."""
+        return self.__copy__()
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as base URL and session, without the key; the copy numbers its samples apart."""
-        clone = random.randrange(1, CLONE_SEQ_ID_STEP)
         base_url = self._operations.session.config.base_url
-        return _revive, (base_url, self._sampling_session_id, clone * CLONE_SEQ_ID_STEP)
+        return _revive, (base_url, self._sampling_session_id, _clone_seq_id())
+
+
+def _clone_seq_id() -> int:
+    return random.randrange(1, CLONE_SEQ_ID_STEP) * CLONE_SEQ_ID_STEP
 
 
 def _revive(base_url: str, sampling_session_id: str, first_seq_id: int) -> SamplingClient:

@@ -16,6 +16,7 @@ from tinker_lite.engine.session import FinishReason, Session
 from tinker_lite.engine.training import CreatedModel, TrainingOperations
 from tinker_lite.engine.transports import as_async, default_async
 from tinker_lite.errors import ConfigError
+from tinker_lite.protocol.validation import check_tinker_path
 from tinker_lite.types import GetServerCapabilitiesResponse, LoraConfig
 from tinker_lite.types.models import OptimizerConfig, adamw
 
@@ -100,8 +101,12 @@ class ServiceClient:
         return _on_own_loop(cls(user_metadata, project_id, **options))
 
     def host_on(self, runtime: Runtime) -> None:
-        """Run this client's operations on another runtime; only before its first operation."""
-        self._session.runtime = runtime
+        """Run this client's operations on another runtime.
+
+        Raises:
+            RuntimeError: It has begun to work on the one it has.
+        """
+        self._session.move_to(runtime)
 
     # Training clients.
 
@@ -251,10 +256,7 @@ class ServiceClient:
         *,
         with_optimizer: bool,
     ) -> TrainingClient:
-        if not path.startswith("tinker://"):
-            raise ValueError(
-                f"path {path!r} is no checkpoint path; it must begin with 'tinker://'."
-            )
+        check_tinker_path(path, "create_training_client_from_state")
         saved = SavedModel(
             path, base_model, _own(user_metadata), weights_access_token, with_optimizer
         )

@@ -49,7 +49,9 @@ class TrainingBase:
 
     async def result_async(self: Self, timeout: float | None = None) -> Self:
         """Async form of ``result``; same argument, result and errors."""
-        await self._operations.creation.result_async(timeout)
+        creation = self._operations.creation
+        # Operations may wait for the model: who stops waiting here must not cancel it.
+        await (creation.watched() if timeout is None else creation.result_async(timeout))
         return self
 
     def __await__(self: Self) -> Generator[Any, Any, Self]:
@@ -93,8 +95,9 @@ class TrainingBase:
         return await self._info()
 
     def _info(self) -> APIFuture[GetInfoResponse]:
-        runtime = self._operations.session.runtime
-        return runtime.start(self._operations.info, "get_info")
+        session = self._operations.session
+        session.check_open("get_info")
+        return session.runtime.start(self._operations.info, "get_info")
 
     def get_tokenizer(self) -> Any:
         """The model's tokenizer; asks the service once, blocking.

@@ -11,7 +11,7 @@ from tinker_lite.engine.custom_loss import custom_pass
 from tinker_lite.engine.future import APIFuture
 from tinker_lite.engine.training import Loss, Turn
 from tinker_lite.protocol.custom_loss import forward_batch
-from tinker_lite.protocol.validation import checked_batch
+from tinker_lite.protocol.validation import checked_batch, checked_loss_fn
 from tinker_lite.types import (
     AdamParams,
     Datum,
@@ -31,8 +31,9 @@ class TrainingClient(TrainingWeights):
     """Trains one model; made by ``ServiceClient``, usable at once.
 
     Operations run on the service in the order in which the methods were called, from any thread.
-    Each method returns a future as soon as the call is queued; ``x_async`` forms return the same
-    future when awaited. A failed operation does not spoil the client.
+    Training and saving methods return a future as soon as the call is queued, and their ``x_async``
+    forms give that future when awaited; what asks or makes a client gives its value. A failed
+    operation does not spoil the client.
     """
 
     def forward(
@@ -114,7 +115,10 @@ class TrainingClient(TrainingWeights):
     ) -> APIFuture[ForwardBackwardOutput]:
         operation = "forward" if forward_only else "forward_backward"
         batch = checked_batch(data, operation)
-        loss = Loss(loss_fn, None if loss_fn_config is None else dict(loss_fn_config))
+        loss = Loss(
+            checked_loss_fn(loss_fn, operation),
+            None if loss_fn_config is None else dict(loss_fn_config),
+        )
         return self._operations.start(
             operation,
             partial(

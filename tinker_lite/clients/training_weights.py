@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from tinker_lite.clients.sampling_client import SamplingClient, sampling_client
 from tinker_lite.clients.training_base import TrainingBase
-from tinker_lite.errors import APIError
+from tinker_lite.errors import RetrievalError
+from tinker_lite.protocol.validation import check_name, check_tinker_path
 from tinker_lite.types import (
     LoadWeightsRequest,
     LoadWeightsResponse,
@@ -69,6 +70,7 @@ class TrainingWeights(TrainingBase):
         user_metadata: Mapping[str, str] | None,
     ) -> APIFuture[SaveWeightsResponse]:
         metadata = None if user_metadata is None else dict(user_metadata)  # sent later
+        check_name(name, "save_state")
         return self._simple(
             "save_state",
             "weights.save",
@@ -124,6 +126,7 @@ class TrainingWeights(TrainingBase):
     def _load(
         self, operation: str, path: str, weights_access_token: str | None, *, optimizer: bool
     ) -> APIFuture[LoadWeightsResponse]:
+        check_tinker_path(path, operation)
         return self._simple(
             operation,
             "weights.load",
@@ -183,7 +186,9 @@ class TrainingWeights(TrainingBase):
                 turn, _SAVE_FOR_SAMPLER, SaveWeightsForSamplerResponseInternal, body
             )
             if answer.path is None:
-                raise APIError("save_weights_for_sampler: the service answered without a path.")
+                raise RetrievalError(
+                    "save_weights_for_sampler: the service answered without a path."
+                )
             return SaveWeightsForSamplerResponse(path=answer.path)
 
         return operations.start("save_weights_for_sampler", work)
@@ -226,7 +231,7 @@ class TrainingWeights(TrainingBase):
                 turn, _SAVE_FOR_SAMPLER, SaveWeightsForSamplerResponseInternal, body
             )
             if answer.sampling_session_id is None:
-                raise APIError("The service answered a snapshot without a sampling session.")
+                raise RetrievalError("The service answered a snapshot without a sampling session.")
             return answer.sampling_session_id
 
         saved = operations.start("save_weights_and_get_sampling_client", work)

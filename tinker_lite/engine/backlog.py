@@ -68,7 +68,12 @@ class Backlog:
         with self._condition:
             return self._condition.wait_for(lambda: not self._queued, timeout_s)
 
+    def never_sent(self) -> list[str]:
+        """The operations that are still queued, oldest first."""
+        with self._condition:
+            return list(self._queued.values())
+
     def unconfirmed(self) -> list[str]:
-        """The operations that have no result, oldest first."""
+        """The operations that have no result, sent or not, oldest first."""
         with self._condition:
             return [name for _, name in sorted({**self._sent, **self._queued}.items())]

@@ -89,6 +89,10 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes = b""
     timeout: Timeout
 
+    def __repr__(self) -> str:
+        """Endpoint and public URL; never headers and body."""
+        return f"Call({self.endpoint.name}, {public_url(self.url)}, <{len(self.body)} bytes>)"
+
 
 def prepare(
     config: Config,

@@ -38,6 +38,10 @@ class NewModel(msgspec.Struct, frozen=True):
 class SavedModel(msgspec.Struct, frozen=True):
     """A model to be made from a checkpoint."""
 
+    def __repr__(self) -> str:
+        """What is loaded; never the access token."""
+        return f"SavedModel({self.path!r})"
+
     path: str
     base_model: str | None
     user_metadata: Mapping[str, str] | None

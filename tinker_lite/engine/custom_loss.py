@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+import anyio
 import anyio.to_thread
 from msgspec.structs import replace
 
@@ -47,8 +48,12 @@ async def custom_pass(
 
     async def second(output: ForwardBackwardOutput) -> list[Datum]:
         logprobs = logprobs_of(output, len(data))
+        operations.holding_queue()
+        # A limiter of its own: a slow loss must not keep files or the embedded service waiting.
         gradients = await anyio.to_thread.run_sync(
-            partial(differentiate, data, logprobs), abandon_on_cancel=True
+            partial(differentiate, data, logprobs),
+            abandon_on_cancel=True,
+            limiter=anyio.CapacityLimiter(1),
         )
         found.append(gradients)
         return backward_batch(forward_data, gradients.gradients)

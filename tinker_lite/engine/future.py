@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import copy
 import logging
 import threading
 from abc import ABCMeta
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 import anyio
@@ -25,9 +27,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from types import TracebackType
 
-__all__ = ["APIFuture", "Host", "in_event_loop", "loop_poster"]
+__all__ = [
+    "HELD_QUEUE",
+    "APIFuture",
+    "Host",
+    "in_event_loop",
+    "loop_poster",
+    "without_traceback",
+]
 
 T = TypeVar("T")
+
+# The queue whose turn the running code holds: a custom loss must not wait for its own successors.
+HELD_QUEUE: ContextVar[object] = ContextVar("tinker_lite_held_queue", default=None)
 
 logger = logging.getLogger("tinker_lite")
 
@@ -41,6 +53,10 @@ class Host(Protocol):
 
     def note_interrupt(self) -> None:
         """Remember that a blocking wait was interrupted by the user."""
+        ...
+
+    def check_usable(self) -> None:
+        """Raise if the runtime cannot run anything any more, as in a forked child."""
         ...
 
 
@@ -70,10 +86,15 @@ class APIFuture(Generic[T], metaclass=ABCMeta):
     Args:
         host: The runtime that fills it.
         operation: What is being done, for messages.
+
+    Attributes:
+        operation: What is being done.
+        queue: What the operation is ordered by, or None.
     """
 
     def __init__(self, host: Host, operation: str) -> None:
         self.operation = operation
+        self.queue: object = None
         self._host = host
         self._condition = threading.Condition()
         self._done = False
@@ -148,13 +169,16 @@ class APIFuture(Generic[T], metaclass=ABCMeta):
         Returns:
             False if the future is done already.
         """
+        if not self._done:
+            self._host.check_usable()
         with self._condition:
             if self._done:
                 return False
             self._cancel_asked = True
             cancel_work = self._cancel_work
         if cancel_work is not None:
-            cancel_work()
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and the work with it
+                cancel_work()
         return True
 
     def result(self, timeout: float | None = None) -> T:
@@ -179,6 +203,11 @@ class APIFuture(Generic[T], metaclass=ABCMeta):
     def _block(self, timeout: float | None) -> None:
         if self._done:
             return
+        if self.queue is not None and self.queue is HELD_QUEUE.get():
+            raise RuntimeError(
+                f"result() of {self.operation} inside a custom loss of the same client would wait "
+                "for itself: the operation comes after the loss."
+            )
         self._host.check_may_block(self.operation)
         with self._condition:
             self._n_waiting += 1
@@ -231,6 +260,10 @@ class APIFuture(Generic[T], metaclass=ABCMeta):
         """Wait for the value on the running event loop, asyncio or trio."""
         return self._wait().__await__()
 
+    async def watched(self) -> T:
+        """Wait like ``await``, but going away cancels nothing."""
+        return await self._wait(detach_only=True)
+
     async def shared(self) -> T:
         """Wait for other work of this library: neither cancelling it nor counting as a look."""
         await self._settled(detach_only=True)
@@ -248,6 +281,7 @@ class APIFuture(Generic[T], metaclass=ABCMeta):
         if self._done:
             await anyio.lowlevel.checkpoint()
             return
+        self._host.check_usable()
         event = anyio.Event()
         post = loop_poster()
 
@@ -285,25 +319,31 @@ class APIFuture(Generic[T], metaclass=ABCMeta):
 
     def add_done_callback(self, callback: Callable[[APIFuture[T]], object]) -> None:
         """Call ``callback(future)`` when done, on the thread that fills it; at once if done."""
+        if not self._done:
+            self._host.check_usable()
         with self._condition:
             if not self._done:
                 self._callbacks.append(callback)
+                self._n_waiting += 1  # whoever awaits besides must not cancel what is wanted here
                 return
         self._run(callback)
 
     def future(self) -> concurrent.futures.Future[T]:
         """A standard-library future of the same result, for ``concurrent.futures.wait``."""
         mirror: concurrent.futures.Future[T] = concurrent.futures.Future()
-        mirror.set_running_or_notify_cancel()
 
-        def copy(_: object) -> None:
+        def reflect(_: object) -> None:
             error = self._seen_error()
+            if self._was_cancelled:
+                mirror.cancel()
+            if not mirror.set_running_or_notify_cancel():
+                return
             if error is not None:
                 mirror.set_exception(error)
             else:
                 mirror.set_result(cast("T", self._value))
 
-        self.add_done_callback(copy)
+        self.add_done_callback(reflect)
         return mirror
 
     def __repr__(self) -> str:
@@ -337,3 +377,11 @@ _SEEN = "_tinker_lite_seen"
 def _mark_seen(error: BaseException) -> None:
     with contextlib.suppress(AttributeError):  # an error class may refuse attributes
         setattr(error, _SEEN, True)
+
+
+def without_traceback(error: BaseException) -> BaseException:
+    """A copy to keep: a traceback would hold the client and the batch for as long as it is kept."""
+    try:
+        return copy.copy(error)
+    except Exception:  # noqa: BLE001  whatever a foreign class's copying raises
+        return RuntimeError(repr(error))

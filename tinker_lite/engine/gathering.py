@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import anyio
@@ -9,7 +10,7 @@ import anyio
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-__all__ = ["gather"]
+__all__ = ["gather", "settle"]
 
 T = TypeVar("T")
 
@@ -36,3 +37,15 @@ async def gather(works: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
     if failures:
         raise failures[0]
     return cast("list[T]", results)
+
+
+async def settle(works: Sequence[Callable[[], Awaitable[T]]]) -> list[T | Exception]:
+    """Run all of ``works`` at once to their ends, and return results and failures in order."""
+
+    async def outcome(work: Callable[[], Awaitable[T]]) -> T | Exception:
+        try:
+            return await work()
+        except Exception as error:  # noqa: BLE001  it is the outcome
+            return error
+
+    return await gather([partial(outcome, work) for work in works])

@@ -4,7 +4,8 @@ A turn is taken inside the caller's call, on any thread; everything else happens
 wire's sequence numbers are drawn when a turn begins, not when it is taken: turns begin in call
 order, so the numbers are in call order too, and the number of chunks of a call may depend on limits
 that only the server knows. An operation that is cancelled before its turn draws no number and so
-leaves no gap, which every server can live with (protocol section 4.8 leaves open what a gap does).
+leaves no gap; one that is cancelled while it is being sent leaves one, since the service may have
+taken it (protocol section 4.8 leaves open what a gap does).
 """
 
 from __future__ import annotations

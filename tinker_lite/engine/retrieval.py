@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from tinker_lite.engine.call import CallIO, R, perform, prepare
-from tinker_lite.errors import APIConnectionError, TransportError
+from tinker_lite.errors import APIConnectionError, DecodeError, RetrievalError, TransportError
 from tinker_lite.protocol.endpoints import BY_NAME, Endpoint
 from tinker_lite.protocol.poll import Ask, Failed, Finished, PollState, after_error, after_reply
+from tinker_lite.protocol.replies import body_text
 from tinker_lite.types import FutureRetrieveRequest, QueueState
+from tinker_lite.wire.json import decode_json
 
 if TYPE_CHECKING:
     from tinker_lite.config import Config
 
-__all__ = ["QueueReport", "retrieve"]
+__all__ = ["QueueReport", "decoded_result", "retrieve"]
+
+T = TypeVar("T")
 
 QueueReport: TypeAlias = Callable[[QueueState, str | None], None]
 
@@ -84,3 +88,20 @@ async def _poll(
             raise
         return after_error(state, cause, request_id=request_id, operation=endpoint.name)
     return after_reply(state, reply, request_id=request_id, operation=endpoint.name)
+
+
+def decoded_result(body: bytes, type_: type[T], request_id: str, operation: str) -> T:
+    """A result's bytes as its type.
+
+    Raises:
+        RetrievalError: The bytes do not fit.
+    """
+    try:
+        return decode_json(body, type_)
+    except DecodeError as error:
+        raise RetrievalError(
+            f"{operation}: the result of request {request_id} does not fit. {error} "
+            f"It begins: {body_text(body)}",
+            request_id,
+            operation,
+        ) from error

@@ -12,6 +12,7 @@ lives.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import inspect
 import logging
 import os
@@ -20,24 +21,26 @@ import threading
 import time
 import warnings
 import weakref
-from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import anyio
 
-from tinker_lite.engine.future import APIFuture, in_event_loop, loop_poster
+from tinker_lite.engine.exiting import before_threads_end
+from tinker_lite.engine.future import APIFuture, in_event_loop
+from tinker_lite.engine.hosting import LoopHost
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Sequence
+
     from anyio.abc import TaskGroup
 
     from tinker_lite.engine.backlog import Backlog
+    from tinker_lite.engine.hosting import Work
 
 __all__ = ["Runtime", "TaskRuntime", "ThreadRuntime", "shared_runtime", "task_runtime"]
 
 T = TypeVar("T")
-Work = Callable[[], Coroutine[Any, Any, T]]
 
 logger = logging.getLogger("tinker_lite")
 
@@ -56,6 +59,10 @@ class Runtime(Protocol):
         """Start work as a task of its own, from any thread, without waiting for it."""
         ...
 
+    def post(self, callback: Callable[[], object]) -> None:
+        """Run a callback on the loop, from any thread; RuntimeError if the loop has ended."""
+        ...
+
     def check_may_block(self, what: str) -> None:
         """Raise if blocking on this thread would wait for itself; warn if it would stop a loop."""
         ...
@@ -67,55 +74,6 @@ class Runtime(Protocol):
     def check_usable(self) -> None:
         """Raise if the runtime cannot run anything any more."""
         ...
-
-
-class _LoopHost:
-    """A task group on a running loop, and how to reach it from other threads.
-
-    Callbacks of other threads go through a queue to a task of the group, because a callback that a
-    loop is handed from outside does not know which loop it is on, and could start no tasks.
-    """
-
-    def __init__(self, tasks: TaskGroup) -> None:
-        self._tasks = tasks
-        self._post = loop_poster()
-        self._thread_id = threading.get_ident()
-        self._queue: deque[Callable[[], object]] = deque()
-        self._wake = anyio.Event()
-        tasks.start_soon(self._dispatch)
-
-    async def _dispatch(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake = anyio.Event()
-            while self._queue:
-                self._queue.popleft()()
-
-    def on_own_thread(self) -> bool:
-        return threading.get_ident() == self._thread_id
-
-    def post(self, callback: Callable[[], object]) -> None:
-        if self.on_own_thread():
-            callback()
-            return
-        self._queue.append(callback)
-        self._post(lambda: self._wake.set())  # noqa: PLW0108  the event that is current by then
-
-    def start(self, work: Work[T], future: APIFuture[T]) -> None:
-        self.post(lambda: self._tasks.start_soon(self._run, work, future, name=future.operation))
-
-    async def _run(self, work: Work[T], future: APIFuture[T]) -> None:
-        try:
-            with anyio.CancelScope() as scope:
-                future.bind(lambda: self.post(scope.cancel))
-                try:
-                    future.set_result(await work())
-                except (Exception, SystemExit) as error:  # noqa: BLE001  it belongs to the future
-                    future.set_exception(error)
-        finally:
-            future.set_cancelled()  # ignored unless the work was cut off
-            # The failure's traceback holds this frame: without this the future would hold itself.
-            del future
 
 
 def _warn_inside_loop(what: str) -> None:
@@ -145,7 +103,7 @@ class TaskRuntime:
     """Operations as tasks of the caller's own event loop; made by ``task_runtime``."""
 
     def __init__(self, tasks: TaskGroup) -> None:
-        self._host = _LoopHost(tasks)
+        self._host = LoopHost(tasks, is_callers=True)
         self._closed = False
 
     def start(self, work: Work[T], operation: str) -> APIFuture[T]:
@@ -154,6 +112,10 @@ class TaskRuntime:
         future: APIFuture[T] = APIFuture(self, operation)
         self._host.start(work, future)
         return future
+
+    def post(self, callback: Callable[[], object]) -> None:
+        """Run a callback on the caller's loop."""
+        self._host.post(callback)
 
     def check_may_block(self, what: str) -> None:
         """Refuse to block the loop that the work runs on."""
@@ -185,17 +147,23 @@ async def task_runtime() -> AsyncGenerator[TaskRuntime]:
     An error of the block leaves it as it is, not wrapped in the group that a task group makes.
     """
     failure: BaseException | None = None
-    async with anyio.create_task_group() as tasks:
-        runtime = TaskRuntime(tasks)
-        try:
-            yield runtime
-        except anyio.get_cancelled_exc_class():
+    try:
+        async with anyio.create_task_group() as tasks:
+            runtime = TaskRuntime(tasks)
+            try:
+                yield runtime
+            except anyio.get_cancelled_exc_class():
+                raise
+            except BaseException as error:  # noqa: BLE001  raised again below
+                failure = error
+            finally:
+                runtime.close()
+                tasks.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        # Ctrl-C may strike in any task of the loop, and leaves as what it is.
+        if group.subgroup(KeyboardInterrupt) is None:
             raise
-        except BaseException as error:  # noqa: BLE001  raised again below
-            failure = error
-        finally:
-            runtime.close()
-            tasks.cancel_scope.cancel()
+        raise KeyboardInterrupt from group
     if failure is not None:
         raise failure
 
@@ -207,10 +175,13 @@ class ThreadRuntime:
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._thread: threading.Thread | None = None
-        self._host: _LoopHost | None = None
+        self._host: LoopHost | None = None
         self._stop: anyio.Event | None = None
         self._backlogs: weakref.WeakSet[Backlog] = weakref.WeakSet()
         self._interrupted = False
+        self._watches_exit = False
+        self._gave_up = False
+        self._failure: BaseException | None = None
 
     def start(self, work: Work[T], operation: str) -> APIFuture[T]:
         """Start work on the background loop."""
@@ -218,6 +189,13 @@ class ThreadRuntime:
         future: APIFuture[T] = APIFuture(self, operation)
         self._running_host().start(work, future)
         return future
+
+    def post(self, callback: Callable[[], object]) -> None:
+        """Run a callback on the background loop."""
+        host = self._host
+        if host is None:
+            raise RuntimeError("The background thread of tinker_lite does not run.")
+        host.post(callback)
 
     def check_usable(self) -> None:
         """Refuse work in a child process: the thread did not come along."""
@@ -246,46 +224,66 @@ class ThreadRuntime:
         """Remember that the user pressed Ctrl-C: the exit then waits for nothing."""
         self._interrupted = True
 
-    def _running_host(self) -> _LoopHost:
+    def _running_host(self) -> LoopHost:
         with self._lock:
             if self._host is None:
-                started = threading.Event()
-                self._thread = threading.Thread(
-                    target=anyio.run,
-                    args=(self._main, started),
-                    name="tinker_lite",
-                    daemon=True,
-                )
-                self._thread.start()
-                started.wait()
-                atexit.register(self._at_exit)
+                self._start_thread()
             host = self._host
         if host is None:
-            raise RuntimeError("The background thread of tinker_lite could not be started.")
+            raise RuntimeError(
+                "The background thread of tinker_lite could not start its event loop."
+            ) from self._failure
         return host
+
+    def _start_thread(self) -> None:
+        started = threading.Event()
+        self._thread = threading.Thread(
+            target=self._thread_main, args=(started,), name="tinker_lite", daemon=True
+        )
+        self._thread.start()
+        started.wait()
+        if not self._watches_exit:
+            self._watches_exit = True
+            before_threads_end(self._drain)
+            atexit.register(self._at_exit)
+
+    def _thread_main(self, started: threading.Event) -> None:
+        try:
+            anyio.run(self._main, started)
+        except BaseException as error:  # noqa: BLE001  told to whoever needs the loop next
+            self._failure = error
+        finally:
+            started.set()
 
     async def _main(self, started: threading.Event) -> None:
         async with anyio.create_task_group() as tasks:
+            host = LoopHost(tasks, is_callers=False)
             self._stop = anyio.Event()
-            self._host = _LoopHost(tasks)
+            self._host = host
             started.set()
-            await self._stop.wait()
+            try:
+                await self._stop.wait()
+            finally:
+                # However the loop ends, the next work starts a new one.
+                self._host = None
+                host.close()
             tasks.cancel_scope.cancel()
 
-    def _at_exit(self) -> None:
-        if self._pid != os.getpid():
+    def _drain(self) -> None:
+        """When the main thread has ended: wait until queued work is sent, or patience runs out."""
+        if self._pid != os.getpid() or self._interrupted or self._gave_up:
             return
         deadline = time.monotonic() + EXIT_DRAIN_S
-        backlogs = list(self._backlogs)
-        for backlog in () if self._interrupted else backlogs:
-            backlog.wait_sent(max(0.0, deadline - time.monotonic()))
-        unconfirmed = [name for backlog in backlogs for name in backlog.unconfirmed()]
-        if unconfirmed:
-            logger.warning(
-                "The program ended before these operations were confirmed: %s. "
-                "Wait for their futures before the end to be sure of them.",
-                ", ".join(unconfirmed),
-            )
+        for backlog in list(self._backlogs):
+            if not backlog.wait_sent(max(0.0, deadline - time.monotonic())):
+                self._gave_up = True
+
+    def _at_exit(self) -> None:
+        """When the program's own threads have ended too: send what they queued, name the rest."""
+        if self._pid != os.getpid():
+            return
+        self._drain()
+        _name_unconfirmed(list(self._backlogs))
         self.stop()
 
     def stop(self) -> None:
@@ -295,9 +293,22 @@ class ThreadRuntime:
             self._host = self._thread = self._stop = None
         if host is None or thread is None or stop is None or self._pid != os.getpid():
             return
-        atexit.unregister(self._at_exit)
-        host.post(stop.set)
+        with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+            host.post(stop.set)
         thread.join(timeout=EXIT_DRAIN_S)
+
+
+def _name_unconfirmed(backlogs: Sequence[Backlog]) -> None:
+    unconfirmed = [name for backlog in backlogs for name in backlog.unconfirmed()]
+    if not unconfirmed:
+        return
+    never_sent = [name for backlog in backlogs for name in backlog.never_sent()]
+    logger.warning(
+        "The program ended before these operations were confirmed: %s. Never sent: %s. "
+        "Wait for their futures before the end to be sure of them.",
+        ", ".join(unconfirmed),
+        ", ".join(never_sent) or "none",
+    )
 
 
 class _Shared:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
+from tinker_lite.engine.future import without_traceback
 from tinker_lite.errors import RateLimitError, ResultExpiredError
+from tinker_lite.protocol.retry import delay_after_expiry
 from tinker_lite.protocol.sequences import with_sequence_ids
 from tinker_lite.types import GetSamplerResponse, QueueState, SampleRequest, SampleResponse
 
@@ -59,7 +61,7 @@ class SamplingOperations:
             try:
                 return await work()
             except Exception as error:
-                self.last_error = error
+                self.last_error = without_traceback(error)
                 raise
 
         return self.session.runtime.start(run, operation)
@@ -70,11 +72,16 @@ class SamplingOperations:
 
     async def sample(self, request: SampleRequest) -> SampleResponse:
         """Sample, and do it again under a new number if the service has lost the result."""
+        n_retries = 0
         while True:
             try:
                 return await self._sample_once(request)
             except ResultExpiredError:
-                continue
+                delay_s = delay_after_expiry(self.session.config.retry, n_retries)
+                if delay_s is None:
+                    raise
+            await self.session.io.sleep(delay_s)
+            n_retries += 1
 
     async def _sample_once(self, request: SampleRequest) -> SampleResponse:
         numbered = replace(
@@ -90,7 +97,8 @@ class SamplingOperations:
         while True:
             try:
                 return await self.session.submit("sampling.asample", request, headers)
-            except RateLimitError:
+            except RateLimitError as error:
+                self.queue_state = (QueueState.PAUSED_RATE_LIMIT, error.message)
                 await self.session.io.sleep(BACKPRESSURE_S)
 
     async def sampler(self) -> GetSamplerResponse:

@@ -20,10 +20,9 @@ from tinker_lite.engine.backlog import Backlog
 from tinker_lite.engine.call import perform, prepare, raise_for_status
 from tinker_lite.engine.farewell import PATIENCE_S
 from tinker_lite.engine.future import loop_poster
-from tinker_lite.engine.retrieval import QueueReport, retrieve
+from tinker_lite.engine.retrieval import QueueReport, decoded_result, retrieve
 from tinker_lite.engine.world import AnyioIO
-from tinker_lite.errors import APIStatusError, NotFoundError, TinkerError
-from tinker_lite.http import AsyncTransport, Headers
+from tinker_lite.errors import APIStatusError, NotFoundError
 from tinker_lite.protocol.endpoints import BY_NAME, PROTOCOL_VERSION
 from tinker_lite.protocol.replies import Reply, read_reply
 from tinker_lite.types import (
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from tinker_lite.config import Config
     from tinker_lite.engine.future import APIFuture
     from tinker_lite.engine.runtime import Runtime
+    from tinker_lite.http import AsyncTransport
     from tinker_lite.wire.urls import QueryValue
 
 __all__ = ["FinishReason", "Once", "Session", "Submitted"]
@@ -124,6 +124,7 @@ class Session:
         runtime.watch(self.backlog)
         self.closed = False
         self.finished = False
+        self._has_begun = False
         self.next_model_seq_id = itertools.count().__next__
         self.next_sampling_seq_id = itertools.count().__next__
         self._owns_transport = owns_transport
@@ -137,10 +138,17 @@ class Session:
     def check_open(self, operation: str) -> None:
         """Refuse new work once the service client is closed, or in a forked child."""
         self.runtime.check_usable()
+        self._has_begun = True
         if self.closed:
             raise RuntimeError(
                 f"{operation}: the ServiceClient of this client is closed; make a new one."
             )
+
+    def move_to(self, runtime: Runtime) -> None:
+        """Use another runtime; RuntimeError once there has been an operation."""
+        if self._has_begun:
+            raise RuntimeError("This client has begun to work and cannot move to another runtime.")
+        self.runtime = runtime
 
     # Calls.
 
@@ -181,7 +189,7 @@ class Session:
             report=report,
             submit_s=submitted.submit_s,
         )
-        return read_reply(Reply(status=200, headers=Headers(), body=body), type_, name)
+        return decoded_result(body, type_, submitted.future.request_id, name)
 
     # The session.
 
@@ -246,12 +254,18 @@ class Session:
 
     async def _finish(self, reason: FinishReason, detail: str | None) -> None:
         if reason == "success":
-            await self._queue_sent()
-            await self._tell_end(reason, detail)
+            try:
+                await self._queue_sent()
+                await self._tell_end(reason, detail)
+            finally:
+                await self._close_transport()
             return
         # A failed program is not kept waiting, and tells even while its own scope is cancelled.
-        with anyio.fail_after(PATIENCE_S, shield=True):
-            await self._tell_end(reason, detail)
+        try:
+            with anyio.fail_after(PATIENCE_S, shield=True):
+                await self._tell_end(reason, detail)
+        finally:
+            await self._close_transport()
 
     async def _tell_end(self, reason: FinishReason, detail: str | None) -> None:
         """Tell the service why the session ends; a server without the route does not mind."""
@@ -268,8 +282,10 @@ class Session:
                 )
         except NotFoundError:
             logger.debug("This server does not know how to finish a session")
-        finally:
-            if self._owns_transport:
+
+    async def _close_transport(self) -> None:
+        if self._owns_transport:
+            with anyio.CancelScope(shield=True):
                 await self.transport.aclose()
 
     async def _queue_sent(self) -> None:
@@ -282,7 +298,10 @@ class Session:
 
 
 async def _beat(session_ref: weakref.ref[Session], session_id: str) -> None:
-    """Beat until the session is closed or collected; only a weak reference is held while asleep."""
+    """Beat until the session is closed or collected; only a weak reference is held while asleep.
+
+    No failure ends it: a long job must not lose its session because one beat went wrong.
+    """
     last_success = anyio.current_time()
     while True:
         await anyio.sleep(HEARTBEAT_S)
@@ -291,9 +310,10 @@ async def _beat(session_ref: weakref.ref[Session], session_id: str) -> None:
             return
         try:
             if not await session.beat(session_id):
+                logger.error("The service has ended the session %s; make a new client", session_id)
                 return
             last_success = anyio.current_time()
-        except TinkerError as error:
+        except Exception as error:  # noqa: BLE001  no failure ends it
             silence_s = anyio.current_time() - last_success
             if silence_s > HEARTBEAT_WARNING_S:
                 logger.warning("No heartbeat got through for %.0f s: %s", silence_s, error)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import msgspec
 
-from tinker_lite.engine.gathering import gather
+from tinker_lite.engine.future import HELD_QUEUE, without_traceback
+from tinker_lite.engine.gathering import gather, settle
 from tinker_lite.engine.ordering import TurnQueue
 from tinker_lite.engine.session import Session, Submitted
 from tinker_lite.protocol.batching import chunked, combine_outputs
@@ -101,13 +102,31 @@ class TrainingOperations:
             try:
                 return await work(turn)
             except Exception as error:
-                self.last_error = error
+                self.last_error = without_traceback(error)
                 raise
             finally:
                 self._turns.give_up(turn.ticket)
                 self.session.backlog.settled(turn.backlog_key)
 
-        return self.session.runtime.start(run, operation)
+        try:
+            future = self.session.runtime.start(run, operation)
+        except BaseException:
+            self._never_started(turn)
+            raise
+        future.queue = self._turns
+        return future
+
+    def _never_started(self, turn: Turn) -> None:
+        """Pass on the turn of an operation that no loop will run."""
+        self.session.backlog.settled(turn.backlog_key)
+        try:
+            self.session.runtime.post(lambda: self._turns.give_up(turn.ticket))
+        except RuntimeError:  # no loop, so nobody waits; whoever comes later finds the turn passed
+            self._turns.give_up(turn.ticket)
+
+    def holding_queue(self) -> None:
+        """Mark the running task as one that holds this client's turn."""
+        HELD_QUEUE.set(self._turns)
 
     def _holding(self, turn: Turn) -> AbstractAsyncContextManager[None]:
         return self._turns.turn(turn.ticket)
@@ -177,8 +196,8 @@ class TrainingOperations:
             return Pass(endpoint, [await work() for work in works])
         # All but the first go out at once and the first one last, so that a server may take the gap
         # as a sign that the batch is not whole yet (protocol section 4.8).
-        later = await gather(works[1:])
-        return Pass(endpoint, [await works[0](), *later])
+        later = await settle(works[1:])
+        return Pass(endpoint, _all_accepted([*await settle(works[:1]), *later]))
 
     async def _send_chunk(
         self, chunk: ForwardBackwardInput, ids: tuple[str, int], endpoint: str
@@ -217,3 +236,17 @@ class TrainingOperations:
 
     def _report(self, state: QueueState, reason: str | None) -> None:
         self.queue_state = (state, reason)
+
+
+def _all_accepted(outcomes: list[Submitted | Exception]) -> list[Submitted]:
+    """The accepted chunks of a call; if one was refused, its error says what became of the rest."""
+    accepted = [outcome for outcome in outcomes if isinstance(outcome, Submitted)]
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            if accepted:
+                outcome.add_note(
+                    f"{len(accepted)} of the {len(outcomes)} chunks of this batch were accepted: "
+                    "their gradients are on the server and count in the next optim_step."
+                )
+            raise outcome
+    return accepted

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import math
+import threading
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import anyio
 import anyio.to_thread
 
+from tinker_lite.errors import ConfigError
 from tinker_lite.http import (
     AnyTransport,
     AsyncResponse,
@@ -30,8 +31,22 @@ T = TypeVar("T")
 
 
 def is_async(transport: AnyTransport) -> bool:
-    """Whether a transport has the async form."""
-    return inspect.iscoroutinefunction(transport.send)
+    """Whether a transport has the async form, told by ``aclose``.
+
+    Raises:
+        ConfigError: It is no transport at all.
+    """
+    name = f"{type(transport).__module__}.{type(transport).__name__}"
+    is_foreign = name.startswith("httpx.")  # its clients have these names, with other meanings
+    if callable(getattr(transport, "send", None)) and not is_foreign:
+        for closing, answer in (("aclose", True), ("close", False)):
+            if callable(getattr(transport, closing, None)):
+                return answer
+    raise ConfigError(
+        f"transport is a {name}, which is no transport: it needs send and close, or send and "
+        "aclose as coroutine functions, with the promises of tinker_lite.http. "
+        + ("An httpx client can be wrapped in a few lines." if is_foreign else "")
+    )
 
 
 def as_async(transport: AnyTransport) -> AsyncTransport:
@@ -78,19 +93,16 @@ class ThreadedTransport:
         self._limiter: anyio.CapacityLimiter | None = None
 
     async def send(self, request: Request) -> AsyncResponse:
-        """Send in a worker thread; a cancelled send is abandoned and its connection dropped."""
-        abandoned = False
+        """Send in a worker thread.
 
-        def send() -> Response:
-            response = self._inner.send(request)
-            if abandoned:
-                response.close()
-            return response
-
+        A cancelled send is abandoned at once; its thread and connection end with the request's own
+        limits, since the seam has no way to stop a blocking call from outside.
+        """
+        handover = _Handover()
         try:
-            response = await self._in_thread(send)
+            response = await self._in_thread(lambda: handover.give(self._inner.send(request)))
         except anyio.get_cancelled_exc_class():
-            abandoned = True
+            handover.abandon()
             raise
         return AsyncResponse(
             response.status,
@@ -110,6 +122,32 @@ class ThreadedTransport:
     async def aclose(self) -> None:
         """Close the blocking transport."""
         await self._in_thread(self._inner.close, shielded=True)
+
+
+class _Handover:
+    """A response on its way from a worker thread to the loop, closed by whoever comes second."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._abandoned = False
+        self._response: Response | None = None
+
+    def give(self, response: Response) -> Response:
+        """From the thread: hand over, or close what nobody waits for any more."""
+        with self._lock:
+            self._response = response
+            abandoned = self._abandoned
+        if abandoned:
+            response.close()
+        return response
+
+    def abandon(self) -> None:
+        """From the loop: nobody waits any more."""
+        with self._lock:
+            self._abandoned = True
+            response = self._response
+        if response is not None:
+            response.close()
 
 
 # An iterator rather than an async generator: trio warns about a generator that is left early.

@@ -11,6 +11,7 @@ from tinker_lite.errors import (
     APIResponseValidationError,
     APIStatusError,
     APITimeoutError,
+    ConnectError,
     DecodeError,
     TransportError,
     TransportTimeout,
@@ -71,13 +72,22 @@ def body_text(body: bytes) -> str:
 
 def status_error(reply: Reply, operation: str) -> APIStatusError:
     """The error for an answer that is not a success."""
-    detail = _detail(reply.body)
+    detail = _moved(reply) or _detail(reply.body)
     body = _parsed(reply.body)
     after = f" after {reply.n_retries} retries" if reply.n_retries else ""
     message = (
         f"Error code: {reply.status} - {detail} ({operation}: {reply.method} {reply.url}{after})"
     )
-    return status_error_class(reply.status)(message, reply, body)
+    head = msgspec.structs.replace(reply, headers=reply.headers.without_secrets(), body=b"")
+    return status_error_class(reply.status)(message, head, body)
+
+
+def _moved(reply: Reply) -> str | None:
+    """What to do about a redirect, which is not followed: the key must not go elsewhere."""
+    location = reply.headers.get("location")
+    if location is None or not 300 <= reply.status < 400:
+        return None
+    return f"the server sends elsewhere, to {public_url(location)}; set base_url accordingly"
 
 
 def _parsed(body: bytes) -> object:
@@ -101,7 +111,12 @@ def connection_error(
 ) -> APIConnectionError:
     """The error for a call that got no answer; its cause is the transport's own."""
     attempts = "1 attempt" if n_retries == 0 else f"{n_retries + 1} attempts"
-    message = f"{operation}: no answer from {method} {public_url(url)} in {attempts}: {error}"
+    target = f"{method} {public_url(url)}"
+    # Transports name the request themselves; one that does not gets it named here.
+    asked = "" if target in str(error) else f" to {target}"
+    message = f"{operation}: no answer{asked} in {attempts}. {error}"
+    if isinstance(error, ConnectError):
+        message += " Is base_url (or TINKER_BASE_URL) right, and does the server run?"
     cls = APITimeoutError if isinstance(error, TransportTimeout) else APIConnectionError
     return cls(None, message, may_have_arrived=error.may_have_arrived)
 
@@ -119,5 +134,11 @@ def read_reply(reply: Reply, type_: type[T], operation: str) -> T:
             reply,
             body_text(reply.body),
             f"{operation}: {reply.method} {reply.url} answered {reply.status}, but the body does "
-            f"not fit. {error}",
+            f"not fit. {error}{_advice(reply.body)}",
         ) from error
+
+
+def _advice(body: bytes) -> str:
+    if not body.lstrip().startswith(b"<"):
+        return ""
+    return " It is a web page: does base_url (or TINKER_BASE_URL) point at a Tinker server?"

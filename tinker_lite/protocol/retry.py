@@ -32,7 +32,13 @@ if TYPE_CHECKING:
     from tinker_lite.http import Headers
     from tinker_lite.protocol.endpoints import RetryClass
 
-__all__ = ["RetryPolicy", "delay_after_error", "delay_after_status", "retry_after_s"]
+__all__ = [
+    "RetryPolicy",
+    "delay_after_error",
+    "delay_after_expiry",
+    "delay_after_status",
+    "retry_after_s",
+]
 
 # Longest delay a server may ask for (protocol section 5.1); a longer wish is ignored.
 MAX_SERVER_DELAY_S = 60.0
@@ -121,6 +127,16 @@ def delay_after_error(
     if retry_class != "standard":
         return None
     return _within(policy, n_retries, elapsed_s, _backoff_s(policy, n_retries, random))
+
+
+def delay_after_expiry(policy: RetryPolicy, n_retries: int) -> float | None:
+    """Seconds until a sample whose result has expired is done again, or None to give up.
+
+    Each repeat is a new sample, and paid for, so there are as many as of any call.
+    """
+    if n_retries >= policy.max_retries:
+        return None
+    return _backoff_s(policy, n_retries, random=0.0)
 
 
 def _status_allows(status: int, headers: Headers, n_retries: int) -> bool:

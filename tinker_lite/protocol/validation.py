@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from tinker_lite.types import Datum, TensorData
 
-__all__ = ["checked_batch"]
+__all__ = ["check_name", "check_tinker_path", "checked_batch", "checked_loss_fn"]
 
 # Inputs that the built-in losses read position by position; others may have a shape of their own.
 _PER_TARGET = (
@@ -79,3 +79,42 @@ def _check_like(tensor: TensorData, targets: TensorData, where: str) -> None:
     dense = tensor.sparse_col_indices is None and targets.sparse_col_indices is None
     if dense and len(tensor) != len(targets):
         raise ValueError(f"{where} has {len(tensor)} values but target_tokens has {len(targets)}.")
+
+
+def checked_loss_fn(loss_fn: str, operation: str) -> str:
+    """The name of a loss, which only the service can judge.
+
+    Raises:
+        TypeError: It is no text.
+        ValueError: It is empty.
+    """
+    if not isinstance(loss_fn, str):
+        raise TypeError(
+            f"{operation}: loss_fn must be the name of a loss, not {type(loss_fn).__name__}; "
+            "a loss of your own goes to forward_backward_custom."
+        )
+    if not loss_fn:
+        raise ValueError(f"{operation}: loss_fn is empty; an example is 'cross_entropy'.")
+    return loss_fn
+
+
+def check_name(name: object, operation: str) -> None:
+    """Refuse a checkpoint name that is no text or empty.
+
+    Raises:
+        ValueError: It is.
+    """
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError(f"{operation}: name is {name!r}; give the checkpoint a name.")
+
+
+def check_tinker_path(path: object, operation: str) -> None:
+    """Refuse what cannot be a checkpoint path; what it names only the service knows.
+
+    Raises:
+        ValueError: It does not begin with ``tinker://``.
+    """
+    if not isinstance(path, str) or not path.startswith("tinker://"):
+        raise ValueError(
+            f"{operation}: path {path!r} is no checkpoint path; it must begin with 'tinker://'."
+        )

@@ -99,7 +99,7 @@ def _plain_items(items: Sequence[object]) -> Sequence[object]:
 
 def _encode_foreign(value: object) -> object:
     """Numbers of other libraries, such as numpy scalars inside a token list."""
-    if isinstance(value, _WireForm | msgspec.Struct):
+    if isinstance(value, _WireForm):
         return to_plain(value)
     if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
         return cast("Any", value).item()

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Coroutine
+from types import coroutine
+from typing import Any
+
+import pytest
+
+from tinker_lite import (
+    APIConnectionError,
+    AsyncTinker,
+    BadRequestError,
+    ConfigError,
+    RequestFailedError,
+    Tinker,
+)
+from tinker_lite.engine.future import in_event_loop
+from tinker_lite.engine.world import drive
+from tinker_lite.errors import ConnectError
+from tinker_lite.http import Request
+from tinker_lite.testing import AsyncFakeTransport, FakeReply, FakeTransport
+from tinker_lite.types import (
+    CreateModelResponse,
+    CreateSessionResponse,
+    LoraConfig,
+    UntypedAPIFuture,
+)
+from tests.engine.scripted import BASE_URL, ScriptedService, path_of, refusal
+
+SESSION = {"sdk_version": "x"}
+MODEL = {"session_id": "S", "model_seq_id": 4, "base_model": "m", "lora_config": LoraConfig(rank=1)}
+
+
+def blocking(service: Callable[[Request], Any], **options: Any) -> Tinker:
+    """A blocking raw client."""
+    return Tinker(base_url=BASE_URL, transport=FakeTransport(service), **options)
+
+
+def test_a_blocking_call_needs_no_loop_and_no_thread() -> None:
+    """Everything, retries and polls included, happens on the calling thread."""
+    service = ScriptedService()
+    service.script("/create_session", FakeReply(status=429, headers=(("retry-after-ms", "1"),)))
+    service.script("/retrieve_future", FakeReply({"type": "try_again"}, status=408))
+    seen: set[tuple[threading.Thread, bool]] = set()
+
+    def handler(request: Request) -> Any:
+        seen.add((threading.current_thread(), in_event_loop()))
+        return service(request)
+
+    before = set(threading.enumerate())
+    with blocking(handler) as tinker:
+        session = tinker.call("service.create_session", CreateSessionResponse, SESSION)
+        future = tinker.call("models.create", UntypedAPIFuture, MODEL)
+        model = tinker.result("models.create", CreateModelResponse, future)
+    assert (session.session_id, model.model_id) == ("S", "S:train:4")
+    assert seen == {(threading.current_thread(), False)}
+    assert set(threading.enumerate()) == before
+    assert service.paths().count("/retrieve_future") == 2
+
+
+async def test_the_async_form_sends_the_same() -> None:
+    """On asyncio and trio, over an async transport and over a blocking one."""
+    for transport_of in (AsyncFakeTransport, FakeTransport):
+        service = ScriptedService()
+        async with AsyncTinker(base_url=BASE_URL, transport=transport_of(service)) as tinker:
+            await tinker.call("service.create_session", CreateSessionResponse, SESSION)
+            future = await tinker.call("models.create", UntypedAPIFuture, MODEL)
+            model = await tinker.result("models.create", CreateModelResponse, future)
+        assert model.model_id == "S:train:4"
+        assert service.paths() == ["/create_session", "/create_model", "/retrieve_future"]
+
+
+def test_a_raw_answer_keeps_status_headers_and_body() -> None:
+    """``reply`` decodes nothing; path values and query are encoded."""
+    service = ScriptedService()
+    service.script("/training_runs/a%20b", FakeReply(b"raw", headers=(("X-A", "b"),)))
+    with blocking(service) as tinker:
+        reply = tinker.reply("training_runs.get", path={"run": "a b"}, query={"access_scope": "x y"})
+    assert (reply.status, reply.headers.get("x-a"), reply.body) == (200, "b", b"raw")
+    assert service.requests[0].url.endswith("?access_scope=x%20y") or service.requests[
+        0
+    ].url.endswith("?access_scope=x+y")
+
+
+def test_errors_of_raw_calls_are_the_tree() -> None:
+    """Refusals, lost connections and failed operations are told apart."""
+    service = ScriptedService()
+    service.script("/create_session", refusal(400, "bad"))
+    service.script("/healthz", ConnectError("refused"))
+    service.script("/retrieve_future", FakeReply({"error": "boom", "category": "server"}))
+    with blocking(service, max_retries=0) as tinker:
+        with pytest.raises(BadRequestError, match="400 - bad"):
+            tinker.reply("service.create_session", SESSION)
+        with pytest.raises(APIConnectionError, match="refused"):
+            tinker.reply("service.health_check")
+        with pytest.raises(RequestFailedError, match="boom"):
+            tinker.result("models.create", CreateModelResponse, UntypedAPIFuture(request_id="r"))
+        with pytest.raises(ValueError, match="There is no endpoint 'nope'"):
+            tinker.reply("nope")
+
+
+def test_the_blocking_client_wants_a_blocking_transport() -> None:
+    """An async transport is refused when the client is made."""
+    transport: Any = AsyncFakeTransport(ScriptedService())
+    with pytest.raises(ConfigError, match="Tinker needs a blocking transport"):
+        Tinker(base_url=BASE_URL, transport=transport)
+
+
+async def test_an_injected_transport_stays_its_owners() -> None:
+    """Leaving the block closes only a transport that the client made itself."""
+    service = ScriptedService()
+    given = FakeTransport(service)
+    with Tinker(base_url=BASE_URL, transport=given) as tinker:
+        tinker.reply("service.health_check")
+    native = AsyncFakeTransport(service)
+    async with AsyncTinker(base_url=BASE_URL, transport=native) as async_tinker:
+        await async_tinker.reply("service.health_check")
+    assert not given.closed
+    assert not native.closed
+
+
+def test_only_what_never_suspends_can_be_driven() -> None:
+    """A coroutine that wants an event loop is closed and refused; values and errors come out."""
+    closed: list[bool] = []
+
+    @coroutine
+    def suspend() -> Any:
+        yield "waiting"
+
+    async def suspending() -> None:
+        try:
+            await suspend()
+        finally:
+            closed.append(True)
+
+    async def value() -> int:
+        return 3
+
+    async def failing() -> None:
+        raise LookupError("mine")
+
+    with pytest.raises(RuntimeError, match="tried to wait for an event loop"):
+        drive(suspending())
+    assert closed == [True]
+    assert drive(value()) == 3
+    wrong: Coroutine[Any, Any, None] = failing()
+    with pytest.raises(LookupError, match="mine"):
+        drive(wrong)
+
+
+def test_every_request_of_a_raw_client_goes_where_it_was_pointed() -> None:
+    """The path prefix of the base URL is kept."""
+    service = ScriptedService()
+    with Tinker(base_url=f"{BASE_URL}/pre/", transport=FakeTransport(service)) as tinker:
+        tinker.reply("service.health_check")
+    assert service.requests[0].url == f"{BASE_URL}/pre/api/v1/healthz"
+    assert path_of(service.requests[0]) == "/healthz"

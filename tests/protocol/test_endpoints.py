@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import re
+from string import Formatter
+
+import msgspec
+import pytest
+
+from tinker_lite import types as t
+from tinker_lite.errors import DecodeError
+from tinker_lite.protocol.endpoints import BY_NAME, ENDPOINTS, PROTOCOL_VERSION, Endpoint
+from tinker_lite.types import UntypedAPIFuture
+from tinker_lite.wire.json import decode_json
+
+SUBMISSIONS = [row for row in ENDPOINTS if row.response is UntypedAPIFuture]
+
+
+def name_of(row: object) -> str:
+    """The id of a row."""
+    assert isinstance(row, Endpoint)
+    return row.name
+
+
+def test_names_and_places_are_unique() -> None:
+    """A name finds one row, and a method with a path too."""
+    assert len(BY_NAME) == len(ENDPOINTS)
+    assert len({(row.method, row.path) for row in ENDPOINTS}) == len(ENDPOINTS)
+    assert {row.name: row for row in ENDPOINTS} == BY_NAME
+
+
+@pytest.mark.parametrize("row", ENDPOINTS, ids=name_of)
+def test_a_row_is_complete(row: Endpoint) -> None:
+    """Name and path are well formed, bodies fit the method, limits are positive."""
+    assert re.fullmatch(r"[a-z_]+\.[a-z_]+", row.name)
+    assert row.path.startswith("/")
+    assert not row.path.endswith("/")
+    fields = [name for _, name, _, _ in Formatter().parse(row.path) if name is not None]
+    assert all(name.isidentifier() for name in fields)
+    assert len(fields) == len(set(fields))
+    assert row.method == "POST" or row.request is None
+    assert 0 < row.timeout_s <= 60
+
+
+@pytest.mark.parametrize("row", ENDPOINTS, ids=name_of)
+def test_the_types_of_a_row_decode(row: Endpoint) -> None:
+    """A decoder can be made for each, and broken bytes are its own error, not a mistake of ours."""
+    for type_ in (row.request, row.response, row.result):
+        if type_ is not None:
+            with pytest.raises(DecodeError, match=type_.__name__):
+                decode_json(b"[", type_)
+            with pytest.raises(DecodeError, match=f"{type_.__name__}: Expected `object`"):
+                decode_json(b"[]", type_)
+
+
+@pytest.mark.parametrize("row", SUBMISSIONS, ids=name_of)
+def test_a_submission_says_what_it_will_give(row: Endpoint) -> None:
+    """Its result has a type, and polls have a name for it (protocol section 4.1)."""
+    assert row.method == "POST"
+    assert row.request is not None
+    assert row.result is not None
+    assert row.retry == "standard"
+
+
+def test_polls_name_the_operations_of_the_protocol() -> None:
+    """Each submission has a request type of its own, spelt as the protocol spells it."""
+    known = {
+        "CreateModel", "LoadWeights", "ForwardBackward", "Forward", "OptimStep", "SaveWeights",
+        "SaveWeightsForSampler", "Sample",
+    }  # fmt: skip
+    assert {row.request_type for row in SUBMISSIONS} == known
+    assert len(SUBMISSIONS) == len(known)
+    others = [row for row in ENDPOINTS if row not in SUBMISSIONS]
+    assert {(row.result, row.request_type) for row in others} == {(None, "")}
+
+
+def test_retries_are_left_to_the_loops_that_repeat_by_themselves() -> None:
+    """Heartbeats and polls get one attempt; their limits are those of protocol section 1.11."""
+    assert {row.name: row.retry for row in ENDPOINTS if row.retry != "standard"} == {
+        "service.session_heartbeat": "once",
+        "futures.retrieve": "poll",
+    }
+    assert BY_NAME["futures.retrieve"].timeout_s == 45
+    assert BY_NAME["service.session_heartbeat"].timeout_s == 10
+    assert BY_NAME["service.client_dynamic_config"].timeout_s == 10
+    assert BY_NAME["training.forward_backward"].timeout_s == 60
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("service.finish_session", "POST /sessions/{session}/finish"),
+        ("sampling.get_sampler", "GET /samplers/{sampler}"),
+        ("training_runs.get", "GET /training_runs/{run}"),
+        ("checkpoints.list_for_run", "GET /training_runs/{run}/checkpoints"),
+        ("checkpoints.delete", "DELETE /training_runs/{run}/checkpoints/{checkpoint}"),
+        ("checkpoints.archive", "GET /training_runs/{run}/checkpoints/{checkpoint}/archive"),
+        ("sampling.asample", "POST /asample"),
+        ("weights.save_for_sampler", "POST /save_weights_for_sampler"),
+    ],
+)
+def test_paths_are_those_of_the_protocol(name: str, place: str) -> None:
+    """Placeholders stand where the protocol's table has them (section 2)."""
+    assert f"{BY_NAME[name].method} {BY_NAME[name].path}" == place
+
+
+def test_requests_name_their_own_kind() -> None:
+    """The constant ``type`` of a body is the last part of its path, where there is one."""
+    kinds = {
+        row.path.rsplit("/", 1)[-1]: msgspec.inspect.type_info(row.request)
+        for row in ENDPOINTS
+        if row.request is not None
+    }
+    for path, info in kinds.items():
+        assert isinstance(info, msgspec.inspect.StructType)
+        for field in info.fields:
+            if field.name == "type" and path != "asample":
+                assert field.default == path
+    assert t.SampleRequest.__struct_defaults__[-1] == "sample"
+
+
+def test_the_generation_is_the_one_of_the_document() -> None:
+    """It travels as ``sdk_version`` and looks like a version."""
+    assert re.fullmatch(r"\d+\.\d+\.\d+", PROTOCOL_VERSION)
