@@ -27,12 +27,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Protocol as _Protocol
 from typing import TypeAlias
-from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
 from tinker_lite.errors import LimitExceeded, StreamAlreadyConsumed
 from tinker_lite.headers import HeaderPairs, Headers
+from tinker_lite.target import Origin, Target, parse_target, public_url
 
 __all__ = [
     "AnyTransport",
@@ -40,26 +40,19 @@ __all__ = [
     "AsyncTransport",
     "HeaderPairs",
     "Headers",
+    "Origin",
     "Request",
     "Response",
+    "Target",
     "Timeout",
     "Transport",
+    "parse_target",
     "public_url",
 ]
 
 # h11 allows 16 KiB by default; signed-URL redirects and chatty proxies have been seen to need more,
 # and 64 KiB is still nothing to hold.
 MAX_HEAD_BYTES = 65_536
-
-
-def public_url(url: str) -> str:
-    """The URL without user info, query and fragment, fit for logs and error texts."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # an error text must not fail over the very URL it is about
-        return "<malformed URL>"
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
 class Timeout(msgspec.Struct, frozen=True, kw_only=True):
@@ -213,13 +206,15 @@ class Response(_Head):
             LimitExceeded: The body is larger than ``max_bytes``.
             TransportError: The body could not be read to its declared end.
         """
-        collected = bytearray()
+        collected: list[bytes] = []
+        n_bytes = 0
         chunks = self.iter_bytes()
         with self:
             for chunk in chunks:
-                collected += chunk
-                _check_size(collected, max_bytes)
-        return bytes(collected)
+                n_bytes += len(chunk)
+                _check_size(n_bytes, max_bytes)
+                collected.append(chunk)
+        return b"".join(collected)
 
     def close(self) -> None:
         """Let go of the connection; harmless when repeated."""
@@ -262,13 +257,15 @@ class AsyncResponse(_Head):
 
     async def read(self, max_bytes: int | None = None) -> bytes:
         """Async form of ``Response.read``; same argument, result and errors."""
-        collected = bytearray()
+        collected: list[bytes] = []
+        n_bytes = 0
         chunks = self.iter_bytes()
         async with self:
             async for chunk in chunks:
-                collected += chunk
-                _check_size(collected, max_bytes)
-        return bytes(collected)
+                n_bytes += len(chunk)
+                _check_size(n_bytes, max_bytes)
+                collected.append(chunk)
+        return b"".join(collected)
 
     async def aclose(self) -> None:
         """Let go of the connection; harmless when repeated."""
@@ -320,8 +317,8 @@ class _Whole(AsyncIterator[bytes]):
         raise StopAsyncIteration
 
 
-def _check_size(collected: bytearray, max_bytes: int | None) -> None:
-    if max_bytes is not None and len(collected) > max_bytes:
+def _check_size(n_bytes: int, max_bytes: int | None) -> None:
+    if max_bytes is not None and n_bytes > max_bytes:
         raise LimitExceeded(
             f"The response body is larger than the {max_bytes} bytes allowed for it.",
             may_have_arrived=True,

@@ -34,7 +34,9 @@ def test_service_and_training_clients_are_not_copied(way: Callable[[Any], object
 def test_a_sampling_client_is_pickled_without_the_key() -> None:
     """Base URL and session travel, the credential does not."""
     client = ServiceClient(
-        base_url="http://127.0.0.1:9", api_key="tml-secret", transport=FakeTransport(ScriptedService())
+        base_url="http://127.0.0.1:9",
+        api_key="tml-secret",
+        transport=FakeTransport(ScriptedService()),
     )
     sampling = client.create_sampling_client(base_model="m")
     pickled = pickle.dumps(sampling)

@@ -76,7 +76,9 @@ def test_a_raw_answer_keeps_status_headers_and_body() -> None:
     service = ScriptedService()
     service.script("/training_runs/a%20b", FakeReply(b"raw", headers=(("X-A", "b"),)))
     with blocking(service) as tinker:
-        reply = tinker.reply("training_runs.get", path={"run": "a b"}, query={"access_scope": "x y"})
+        reply = tinker.reply(
+            "training_runs.get", path={"run": "a b"}, query={"access_scope": "x y"}
+        )
     assert (reply.status, reply.headers.get("x-a"), reply.body) == (200, "b", b"raw")
     assert service.requests[0].url.endswith("?access_scope=x%20y") or service.requests[
         0

@@ -169,7 +169,13 @@ def test_chunks_of_a_custom_loss_are_one_call_of_the_loss() -> None:
         training.optim_step({}).result(PATIENCE_S)
     assert calls == [3]
     numbered = service.numbered()
-    assert numbered == [(FORWARD, 2), (FORWARD, 1), (BACKWARD, 4), (BACKWARD, 3), ("/optim_step", 5)]
+    assert numbered == [
+        (FORWARD, 2),
+        (FORWARD, 1),
+        (BACKWARD, 4),
+        (BACKWARD, 3),
+        ("/optim_step", 5),
+    ]
 
 
 def service_config(max_len: int) -> Any:

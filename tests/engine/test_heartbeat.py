@@ -142,9 +142,7 @@ def test_beats_end_when_the_last_client_is_collected() -> None:
 
     async def main() -> None:
         async with task_runtime() as runtime:
-            service_client = ServiceClient(
-                base_url=BASE_URL, transport=AsyncFakeTransport(service)
-            )
+            service_client = ServiceClient(base_url=BASE_URL, transport=AsyncFakeTransport(service))
             service_client.host_on(runtime)
             training = await service_client.create_lora_training_client_async("m")
             del service_client

@@ -243,9 +243,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:  # noqa: N802  the name is the library's
         service = cast("Server", self.server).service
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        request = Request(
-            method="POST", url=f"http://x{self.path}", headers=Headers(), body=body
-        )
+        request = Request(method="POST", url=f"http://x{self.path}", headers=Headers(), body=body)
         reply = cast("Any", service(request))
         headers, answer = reply.encoded()
         self.send_response(reply.status)

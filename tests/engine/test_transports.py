@@ -52,8 +52,9 @@ class Scripted:
 
 def test_the_form_of_a_transport_is_seen_from_its_send() -> None:
     """Async ones are used as they are, blocking ones go behind threads."""
-    blocking, native = FakeTransport(lambda _: FakeReply()), AsyncFakeTransport(
-        lambda _: FakeReply()
+    blocking, native = (
+        FakeTransport(lambda _: FakeReply()),
+        AsyncFakeTransport(lambda _: FakeReply()),
     )
     assert not is_async(blocking)
     assert is_async(native)

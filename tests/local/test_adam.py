@@ -5,10 +5,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import torch
 
-from tests.local import torch_reference as reference
-from tinker_lite.local.adam import AdamHyper, AdamState, adam_step, fresh_state, global_norm
+pytest.importorskip("torch", reason="autograd is the reference; see the dev dependencies")
+
+import torch  # noqa: E402
+
+from tests.local import torch_reference as reference  # noqa: E402
+from tinker_lite.local.adam import (  # noqa: E402
+    AdamHyper,
+    AdamState,
+    adam_step,
+    fresh_state,
+    global_norm,
+)
 
 if TYPE_CHECKING:
     from tinker_lite.local.layers import FloatArray

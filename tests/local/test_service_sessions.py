@@ -112,14 +112,16 @@ def test_what_must_be_installed_is_said(missing: str) -> None:
 
 def test_a_closed_service_answers_no_more() -> None:
     """Closing ends the threads and removes the temporary store; twice is harmless."""
+    before = set(threading.enumerate())  # other tests share the process's own service
     service = LocalService()
     driver = Driver(service)
     driver.result(driver.step(driver.model(), 1))
     driver.sample(None, base_model=TINY)
+    assert {t.name for t in set(threading.enumerate()) - before}
     service.close()
     service.close()
     assert not service.data_dir.exists()
-    assert [t.name for t in threading.enumerate() if t.name.startswith("tinker-lite")] == []
+    assert {t.name for t in set(threading.enumerate()) - before} == set()
     with pytest.raises(TransportClosed, match="service is closed"):
         driver.send("GET", "/healthz")
 

@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch.nn.functional import layer_norm
+import pytest
+
+pytest.importorskip("torch", reason="autograd is the reference; see the dev dependencies")
+
+import torch  # noqa: E402
+from torch.nn.functional import layer_norm  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -94,6 +94,7 @@ _LAYER_OF_MODULE = {
     "tinker_lite.__main__": "cli",
     "tinker_lite._version": "version",
     "tinker_lite.headers": "http",
+    "tinker_lite.target": "http",
 }
 
 

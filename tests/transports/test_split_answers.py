@@ -22,7 +22,7 @@ from tinker_lite_h11.framing import frame_request
 from tinker_lite_h11.framing import read_framing as h11_framing
 from tinker_lite_h11.limits import Limits
 from tinker_lite_h11.pool import HostPool, PoolSize
-from tinker_lite_h11.target import parse_target
+from tinker_lite.http import parse_target
 from tinker_lite_urllib3.answer import BodyEnd, read_framing, read_head
 from tinker_lite_urllib3.body import UntilLastChunk, UntilLength
 

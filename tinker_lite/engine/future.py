@@ -16,6 +16,7 @@ import contextlib
 import copy
 import logging
 import threading
+import time
 from abc import ABCMeta
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
@@ -40,6 +41,10 @@ T = TypeVar("T")
 
 # The queue whose turn the running code holds: a custom loss must not wait for its own successors.
 HELD_QUEUE: ContextVar[object] = ContextVar("tinker_lite_held_queue", default=None)
+
+# A blocking wait looks up this often, in seconds: Ctrl-C that comes in the moment before a lock is
+# waited for is only noticed after the wait, and on Windows every Ctrl-C is.
+SIGNAL_CHECK_S = 0.5
 
 logger = logging.getLogger("tinker_lite")
 
@@ -212,7 +217,7 @@ class APIFuture(Generic[T], metaclass=ABCMeta):
         with self._condition:
             self._n_waiting += 1
             try:
-                if not self._condition.wait_for(self.done, timeout):
+                if not self._wait_done(timeout):
                     raise TimeoutError(
                         f"{self.operation} has no result after {timeout} s; it goes on, and "
                         "result() may be called again."
@@ -222,6 +227,15 @@ class APIFuture(Generic[T], metaclass=ABCMeta):
                 raise
             finally:
                 self._n_waiting -= 1
+
+    def _wait_done(self, timeout: float | None) -> bool:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not self._done:
+            left_s = SIGNAL_CHECK_S if deadline is None else deadline - time.monotonic()
+            if left_s <= 0:
+                return False
+            self._condition.wait(min(left_s, SIGNAL_CHECK_S))
+        return True
 
     def _outcome(self, *, seen: bool = True) -> T:
         error = self._error

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
     from anyio.abc import ByteStream
 
+    from tinker_lite.http import Origin
+
     from .failures import Attempt
     from .limits import Limits
-    from .target import Origin
 
 __all__ = ["Connection", "default_ssl_context", "open_connection"]
 

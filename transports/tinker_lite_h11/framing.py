@@ -11,9 +11,7 @@ import h11
 from tinker_lite.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from tinker_lite.http import Request
-
-    from .target import Target
+    from tinker_lite.http import Request, Target
 
 __all__ = ["AnswerFraming", "BodyEnd", "RequestFraming", "frame_request", "read_framing"]
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import anyio
 
 if TYPE_CHECKING:
+    from tinker_lite.http import Origin
+
     from .connection import Connection
     from .limits import Limits
-    from .target import Origin
 
 __all__ = ["HostPool", "Lease", "LoopPools", "PoolSize"]
 

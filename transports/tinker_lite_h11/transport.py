@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from anyio.lowlevel import current_token
 
 from tinker_lite.errors import TransportClosed
-from tinker_lite.http import AsyncResponse, Request
+from tinker_lite.http import AsyncResponse, Request, parse_target
 
 from .body import Body
 from .connection import default_ssl_context, open_connection
@@ -18,7 +18,6 @@ from .failures import Attempt, translate
 from .framing import frame_request, read_framing
 from .limits import Limits
 from .pool import LoopPools, PoolSize
-from .target import parse_target
 
 if TYPE_CHECKING:
     import ssl

@@ -25,9 +25,10 @@ from .failures import Stage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tinker_lite.http import Origin
+
     from .failures import Attempt
     from .limits import Limits
-    from .target import Origin
 
 __all__ = ["BLOCK_BYTES", "Connection", "default_ssl_context", "new_connection"]
 

@@ -15,12 +15,11 @@ from .failures import PeerClosed, Stage
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tinker_lite.http import Request
+    from tinker_lite.http import Request, Target
 
     from .connection import Connection
     from .failures import Attempt
     from .framing import RequestFraming
-    from .target import Target
 
 __all__ = ["exchange"]
 

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from tinker_lite.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from tinker_lite.http import Request
-
-    from .target import Target
+    from tinker_lite.http import Request, Target
 
 __all__ = ["RequestFraming", "frame_request"]
 

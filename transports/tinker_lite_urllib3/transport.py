@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from tinker_lite.errors import TransportClosed
-from tinker_lite.http import Request, Response
+from tinker_lite.http import Request, Response, parse_target
 
 from .answer import read_framing
 from .body import Body
@@ -17,7 +17,6 @@ from .failures import Attempt, translate
 from .framing import frame_request
 from .limits import Limits
 from .pool import Pools, PoolSize
-from .target import parse_target
 
 if TYPE_CHECKING:
     import ssl

@@ -8,15 +8,24 @@ from __future__ import annotations
 
 import re
 from typing import NamedTuple
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from tinker_lite.errors import InvalidRequest
-from tinker_lite.http import public_url
 
-__all__ = ["Origin", "Target", "parse_target"]
+__all__ = ["Origin", "Target", "parse_target", "public_url"]
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 _NOT_IN_A_URL = re.compile(r"[^\x21-\x7e]")
+
+
+def public_url(url: str) -> str:
+    """The URL without user info, query and fragment, fit for logs and error texts."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # an error text must not fail over the very URL it is about
+        return "<malformed URL>"
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
 class Origin(NamedTuple):
