@@ -46,9 +46,12 @@ def _refuse_outside_network(event: str, args: tuple[Any, ...]) -> None:
     if event in {"socket.connect", "socket.sendto", "socket.sendmsg"}:
         address = args[1]
         # None: a datagram or `sendmsg` on a connected socket, whose peer was checked by then.
-        if isinstance(address, tuple) and _is_outside(_text(address[0])):
-            _outside_calls.append(f"{event} to {address[0]}")
-            message = f"tests may only talk to loopback, not to {address[0]}"
+        if address is None or isinstance(address, str | bytes):
+            return
+        host = _text(address[0])
+        if _is_outside(host):
+            _outside_calls.append(f"{event} to {host}")
+            message = f"tests may only talk to loopback, not to {host}"
             raise PermissionError(message)
     elif event == "socket.getaddrinfo":
         name = _text(args[0])

@@ -162,6 +162,12 @@ def resolve(
 
 def _first(*values: str | None) -> str | None:
     """The first value that is more than white space, without the space around it."""
+    for value in values:
+        if value is not None and not isinstance(value, str):
+            raise ConfigError(
+                f"base_url, api_key and project_id are texts; one of them is a "
+                f"{type(value).__name__}."
+            )
     return next((value.strip() for value in values if value and value.strip()), None)
 
 

@@ -3,14 +3,6 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from tinker_lite import (
-    ConfigError,
-    InternalServerError,
-    ModelInput,
-    SamplingParams,
-    ServiceClient,
-)
-from tinker_lite.testing import AsyncFakeTransport, FakeTransport
 from tests.engine.scripted import (
     BASE_URL,
     PATIENCE_S,
@@ -21,6 +13,13 @@ from tests.engine.scripted import (
     refusal,
     run_virtual,
 )
+from tinker_lite import (
+    ConfigError,
+    ModelInput,
+    SamplingParams,
+    ServiceClient,
+)
+from tinker_lite.testing import AsyncFakeTransport, FakeTransport
 
 FINISH = "/sessions/S/finish"
 
@@ -140,7 +139,7 @@ def test_use_after_close_is_refused_at_once() -> None:
         training.get_info,
         lambda: sampling.sample(prompt, 1, SamplingParams()),
         lambda: sampling.compute_logprobs(prompt),
-        lambda: rest.list_training_runs(),
+        rest.list_training_runs,
         lambda: client.create_lora_training_client("m"),
         lambda: client.create_sampling_client(base_model="m"),
         client.get_server_capabilities,
@@ -160,8 +159,8 @@ def test_a_server_that_cannot_finish_sessions_does_not_mind() -> None:
     assert service.paths()[-1] == FINISH
 
 
-def test_a_failing_finish_is_told_on_success_and_kept_quiet_after_an_error() -> None:
-    """It must not hide the error that ended the block."""
+def test_a_failing_finish_is_logged_and_hides_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """The program has its results; an error that ended the block comes out as it is."""
 
     async def main(error: Exception | None) -> None:
         service = ScriptedService()
@@ -171,8 +170,8 @@ def test_a_failing_finish_is_told_on_success_and_kept_quiet_after_an_error() -> 
             if error is not None:
                 raise error
 
-    with pytest.raises(InternalServerError, match="500"):
-        run_virtual(lambda: main(None))
+    run_virtual(lambda: main(None))
+    assert "could not be told that the session ended" in caplog.text
     with pytest.raises(LookupError, match="mine"):
         run_virtual(lambda: main(LookupError("mine")))
 
@@ -180,16 +179,17 @@ def test_a_failing_finish_is_told_on_success_and_kept_quiet_after_an_error() -> 
 def test_a_dead_service_holds_up_a_failed_program_for_seconds_only() -> None:
     """After an error the farewell is given up after 5 s."""
 
+    async def program(service: ScriptedService) -> None:
+        async with open_client(service) as client:
+            await client.create_lora_training_client_async("m")
+            raise LookupError("mine")
+
     async def main() -> float:
         service = ScriptedService()
-        gate = AsyncGate(service)
-        service.script(FINISH, gate)
-        started = 0.0
+        service.script(FINISH, AsyncGate(service))
+        started = anyio.current_time()
         with pytest.raises(LookupError, match="mine"):
-            async with open_client(service) as client:
-                await client.create_lora_training_client_async("m")
-                started = anyio.current_time()
-                raise LookupError("mine")
+            await program(service)
         return anyio.current_time() - started
 
     assert run_virtual(main) == pytest.approx(5.0)

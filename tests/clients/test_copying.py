@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.engine.scripted import PATIENCE_S, ScriptedService, threaded_client
 from tinker_lite import ModelInput, SamplingClient, SamplingParams, ServiceClient
 from tinker_lite.testing import FakeTransport
-from tests.engine.scripted import PATIENCE_S, ScriptedService, threaded_client
 
 PROMPT = ModelInput.from_ints([1])
 WAYS: dict[str, Callable[[Any], object]] = {

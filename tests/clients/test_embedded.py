@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import pytest
+
+pytest.importorskip("torch", reason="a loss by autograd needs it; see the dev dependencies")
+
 import torch
 
-from tinker_lite import Datum, ModelInput, ServiceClient, TensorData, TrainingClient
+from tinker_lite import (
+    Datum,
+    ModelInput,
+    ServiceClient,
+    TensorData,
+    TrainingClient,
+)
 
 MODEL = "tinker-lite/tiny-random"
 TEXT = list(b"A word, and a word again.")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.engine.scripted import BASE_URL, ScriptedService, path_of, refusal
 from tinker_lite import (
     APIConnectionError,
     AsyncTinker,
@@ -26,7 +27,6 @@ from tinker_lite.types import (
     LoraConfig,
     UntypedAPIFuture,
 )
-from tests.engine.scripted import BASE_URL, ScriptedService, path_of, refusal
 
 SESSION = {"sdk_version": "x"}
 MODEL = {"session_id": "S", "model_seq_id": 4, "base_model": "m", "lora_config": LoraConfig(rank=1)}

@@ -4,8 +4,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tinker_lite import NotFoundError, RestClient
-from tinker_lite.testing import FakeReply, FakeTransport
 from tests.engine.scripted import (
     BASE_URL,
     PATIENCE_S,
@@ -13,6 +11,8 @@ from tests.engine.scripted import (
     refusal,
     threaded_client,
 )
+from tinker_lite import NotFoundError, RestClient
+from tinker_lite.testing import FakeReply, FakeTransport
 
 PATH = "tinker://S:train:0/weights/a"
 ARCHIVE = "/training_runs/S:train:0/checkpoints/weights/a/archive"
@@ -107,11 +107,3 @@ def test_errors_arrive_in_the_future() -> None:
         with pytest.raises(NotFoundError, match="no such run"):
             rest.get_training_run("x").result(PATIENCE_S)
         rest.get_sampler("s").result(PATIENCE_S)
-
-
-def test_a_session_and_settings_are_not_given_together() -> None:
-    """Which of them would count is not left to guessing."""
-    with threaded_client(ScriptedService()) as client:
-        assert isinstance(client.create_rest_client(), RestClient)
-        with pytest.raises(TypeError, match="session|unexpected"):
-            RestClient(base_url=BASE_URL, session=None, nonsense=1)  # type: ignore[call-arg]

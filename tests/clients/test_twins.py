@@ -10,6 +10,13 @@ from typing import Any
 
 import pytest
 
+from tests.engine.scripted import (
+    PATIENCE_S,
+    ScriptedService,
+    example,
+    open_client,
+    threaded_client,
+)
 from tinker_lite import (
     APIFuture,
     ModelInput,
@@ -20,13 +27,6 @@ from tinker_lite import (
     TrainingClient,
 )
 from tinker_lite.testing import FakeReply
-from tests.engine.scripted import (
-    PATIENCE_S,
-    ScriptedService,
-    example,
-    open_client,
-    threaded_client,
-)
 
 PATH = "tinker://S:train:0/weights/a"
 PROMPT = ModelInput.from_ints([1, 2])
@@ -107,7 +107,7 @@ def service() -> ScriptedService:
     """A service that answers what the twins ask."""
     made = ScriptedService()
     archive = {"url": "https://storage.invalid/a", "expires": "2026-01-01T00:00:00Z"}
-    for path, body in {
+    answers: dict[str, object] = {
         "/training_runs": {"training_runs": [RUN], "cursor": CURSOR},
         "/training_runs/r": RUN,
         "/training_runs/S:train:0": RUN,
@@ -115,7 +115,8 @@ def service() -> ScriptedService:
         CHECKPOINTS: {"checkpoints": []},
         "/training_runs/S:train:0/checkpoints/weights/a/archive": archive,
         "/get_server_capabilities": {"supported_models": ["m"]},
-    }.items():
+    }
+    for path, body in answers.items():
         made.script(path, FakeReply(body))
     return made
 
@@ -144,12 +145,12 @@ def forbid(monkeypatch: pytest.MonkeyPatch, cls: type, name: str) -> None:
 
 
 def test_every_async_method_is_covered_here() -> None:
-    """The table names all twins of all clients."""
+    """The table names all twins of all clients; tokenizers need a real model, see the programs."""
     for cls, names in ARGUMENTS.items():
         found = {
             name.removesuffix("_async")
             for name in dir(cls)
-            if name.endswith("_async") and name != "result_async"
+            if name.endswith("_async") and name not in {"result_async", "get_tokenizer_async"}
         }
         assert found == set(names), cls.__name__
 

@@ -8,16 +8,6 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from tinker_lite import (
-    APIFuture,
-    BadRequestError,
-    ModelInput,
-    SamplingClient,
-    SamplingParams,
-    ServiceClient,
-    TrainingClient,
-)
-from tinker_lite.testing import FakeTransport
 from tests.engine.scripted import (
     BASE_URL,
     PATIENCE_S,
@@ -29,6 +19,16 @@ from tests.engine.scripted import (
     refusal,
     threaded_client,
 )
+from tinker_lite import (
+    APIFuture,
+    BadRequestError,
+    ModelInput,
+    SamplingClient,
+    SamplingParams,
+    ServiceClient,
+    TrainingClient,
+)
+from tinker_lite.testing import FakeTransport
 
 PROMPT = ModelInput.from_ints([1])
 

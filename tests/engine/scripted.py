@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeAlias, TypeVar
 
@@ -64,6 +64,7 @@ class ScriptedService:
         self._results[path].extend(results)
 
     def __call__(self, request: Request) -> FakeReply | Awaitable[FakeReply]:
+        """Answer as scripted, or plainly."""
         self.requests.append(request)
         steps = self._steps[path_of(request)]
         if not steps:
@@ -78,17 +79,11 @@ class ScriptedService:
         path, body = path_of(request), body_of(request)
         if path == "/retrieve_future":
             return FakeReply(self._promised[body["request_id"]])
-        if path == "/create_session":
-            return FakeReply({"session_id": "S"})
-        if path == "/create_sampling_session":
-            return FakeReply({"sampling_session_id": f"S:sample:{body['sampling_session_seq_id']}"})
-        if path == "/get_info":
-            return FakeReply({"model_id": body["model_id"], "model_data": {"model_name": "org/m"}})
-        if path.startswith("/samplers/"):
-            return FakeReply({"sampler_id": "s", "base_model": "tinker-lite/tiny-random"})
         if path in _RESULTS:
             return FakeReply({"request_id": self._accepted(path, body)})
-        return FakeReply({})
+        if path.startswith("/samplers/"):
+            return FakeReply({"sampler_id": "s", "base_model": "tinker-lite/tiny-random"})
+        return FakeReply(_ANSWERS[path](body) if path in _ANSWERS else {})
 
     def _accepted(self, path: str, body: dict[str, Any]) -> str:
         request_id = f"{path[1:]}-{next(self._numbers)}"
@@ -145,6 +140,17 @@ def _sampled(body: dict[str, Any]) -> object:
     return {"sequences": [sequence] * body["num_samples"], **asked}
 
 
+_ANSWERS: dict[str, Callable[[dict[str, Any]], object]] = {
+    "/create_session": lambda _: {"session_id": "S"},
+    "/create_sampling_session": lambda body: {
+        "sampling_session_id": f"S:sample:{body['sampling_session_seq_id']}"
+    },
+    "/get_info": lambda body: {
+        "model_id": body["model_id"],
+        "model_data": {"model_name": "org/m"},
+    },
+}
+
 _RESULTS: dict[str, Callable[[dict[str, Any]], object]] = {
     "/create_model": lambda body: {"model_id": f"S:train:{body['model_seq_id']}"},
     "/forward": _outputs("forward_input"),
@@ -169,6 +175,7 @@ class Gate:
         self._open = threading.Event()
 
     def __call__(self, request: Request) -> FakeReply:
+        """Wait until the gate is open, then answer plainly."""
         self._reached.set()
         assert self._open.wait(PATIENCE_S), "the gate was never opened"
         return self._service.answer(request)
@@ -191,13 +198,14 @@ class AsyncGate:
         self.opened = anyio.Event()
 
     async def __call__(self, request: Request) -> FakeReply:
+        """Wait until the gate is open, then answer plainly."""
         self.reached.set()
         await self.opened.wait()
         return self._service.answer(request)
 
 
 @contextmanager
-def threaded_client(service: ScriptedService, **options: Any) -> Iterator[ServiceClient]:
+def threaded_client(service: ScriptedService, **options: Any) -> Generator[ServiceClient]:
     """A client on the background thread, over a blocking fake transport."""
     client = ServiceClient(base_url=BASE_URL, transport=FakeTransport(service), **options)
     try:
@@ -207,7 +215,7 @@ def threaded_client(service: ScriptedService, **options: Any) -> Iterator[Servic
 
 
 @asynccontextmanager
-async def open_client(service: ScriptedService, **options: Any) -> AsyncIterator[ServiceClient]:
+async def open_client(service: ScriptedService, **options: Any) -> AsyncGenerator[ServiceClient]:
     """A client on the running loop, over an async fake transport."""
     transport = AsyncFakeTransport(service)
     async with ServiceClient.open(base_url=BASE_URL, transport=transport, **options) as client:

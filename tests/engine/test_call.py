@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 import pytest
 
+from tests.engine.scripted import BASE_URL, ScriptedService, refusal, run_virtual
 from tinker_lite import (
     APIConnectionError,
     APIResponseValidationError,
@@ -20,7 +21,6 @@ from tinker_lite.http import Request
 from tinker_lite.protocol.replies import Reply
 from tinker_lite.testing import AsyncFakeTransport, FakeReply
 from tinker_lite.types import CreateSessionResponse
-from tests.engine.scripted import BASE_URL, ScriptedService, refusal, run_virtual
 
 HEALTH = "/healthz"
 CREATE = "/create_session"
@@ -35,6 +35,7 @@ class Clocked(ScriptedService):
         self.times: list[float] = []
 
     def __call__(self, request: Request) -> FakeReply | Awaitable[FakeReply]:
+        """Note the time and answer."""
         self.times.append(anyio.current_time())
         return super().__call__(request)
 
@@ -160,7 +161,7 @@ def test_a_final_transport_error_becomes_an_api_error(
     """The cause is the transport's own error, and whether it may have arrived is kept."""
     service = Clocked()
     service.script(CREATE, error)
-    with pytest.raises(kind, match="no answer .* in 1 attempt") as caught:
+    with pytest.raises(kind, match=r"no answer .* in 1 attempt") as caught:
         run_virtual(ask(service, max_retries=0))
     assert caught.value.__cause__ is error
     assert caught.value.may_have_arrived is error.may_have_arrived
@@ -181,7 +182,7 @@ def test_the_idempotency_key_belongs_to_the_call() -> None:
 
 
 def test_headers_and_limits_of_a_request() -> None:
-    """Credential, kind of body and agent are there; the time limit is the caller's."""
+    """Credential, kind of body and User-Agent are there; the time limit is the caller's."""
 
     async def main() -> None:
         client = AsyncTinker(

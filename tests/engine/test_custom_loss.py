@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
 from typing import Any, cast
 
 import anyio
 import pytest
-import torch
 
-from tinker_lite import BadRequestError, Datum, ModelInput, TensorData
+from tests.engine.losses import LOGPROBS, batch, promised, sent_weights
 from tests.engine.scripted import (
     PATIENCE_S,
     AsyncGate,
@@ -19,82 +16,11 @@ from tests.engine.scripted import (
     run_virtual,
     threaded_client,
 )
+from tinker_lite import BadRequestError, Datum, ModelInput, TensorData
+from tinker_lite.testing import FakeReply
 
 FORWARD = "/forward"
 BACKWARD = "/forward_backward"
-
-
-def batch() -> list[Datum]:
-    """One flat example with inputs of its own, one of shape (3, 2)."""
-    wide = TensorData([[1, 2], [3, 4], [5, 6]], "int64", [3, 2])
-    return [
-        example(1, 2, 3, advantages=TensorData([1.0, 2.0, 3.0], "float32", [3])),
-        Datum(ModelInput.from_ints([1, 2, 3]), {"target_tokens": wide}),
-    ]
-
-
-def promised(*rows: Sequence[float]) -> dict[str, object]:
-    """A pass that gives these logprobs."""
-    shapes = [[3], [3, 2]]
-    records = [
-        {"logprobs": {"data": list(row), "dtype": "float32", "shape": shape}}
-        for row, shape in zip(rows, shapes, strict=True)
-    ]
-    return {"loss_fn_outputs": records, "metrics": {"loss:sum": 9.0, "tokens:sum": 9.0}}
-
-
-LOGPROBS = ([-1.0, -2.0, -3.0], [-0.1, -0.2, -0.3, -0.4, -0.5, -0.6])
-
-
-def sent_weights(service: ScriptedService) -> list[dict[str, Any]]:
-    """The weights of the backward pass, per example."""
-    (body,) = service.bodies(BACKWARD)
-    data = body["forward_backward_input"]["data"]
-    return [datum["loss_fn_inputs"]["weights"] for datum in data]
-
-
-def test_a_torch_loss_trains_by_its_own_gradient() -> None:
-    """Weights sent are minus the gradient, in the targets' shape and float32."""
-    seen: list[tuple[list[Datum], list[torch.Tensor]]] = []
-
-    def loss_fn(
-        data: list[Datum], logprobs: list[torch.Tensor]
-    ) -> tuple[torch.Tensor, dict[str, float]]:
-        seen.append((data, [values.detach().clone() for values in logprobs]))
-        assert all(values.is_leaf and values.requires_grad for values in logprobs)
-        advantages = data[0].loss_fn_inputs["advantages"].to_torch()
-        loss = -(logprobs[0].exp() * advantages).sum() + (logprobs[1] ** 2).mean()
-        return loss, {"mine:mean": 0.5, "tokens:sum": 1.0}
-
-    service = ScriptedService()
-    service.promise(FORWARD, promised(*LOGPROBS))
-    service.promise(BACKWARD, promised(*LOGPROBS))
-    data = batch()
-    with threaded_client(service) as client:
-        training = client.create_lora_training_client("m")
-        output = training.forward_backward_custom(data, loss_fn).result(PATIENCE_S)
-
-    first = torch.tensor(LOGPROBS[0], requires_grad=True)
-    second = torch.tensor(LOGPROBS[1], requires_grad=True)
-    advantages = torch.tensor([1.0, 2.0, 3.0])
-    loss = -(first.exp() * advantages).sum() + (second**2).mean()
-    gradients = torch.autograd.grad(loss, [first, second])
-    weights = sent_weights(service)
-    for sent, gradient in zip(weights, gradients, strict=True):
-        assert sent["dtype"] == "float32"
-        assert torch.allclose(torch.tensor(sent["data"]), -gradient, atol=1e-6, rtol=0)
-    assert [sent["shape"] for sent in weights] == [[3], [3, 2]]
-
-    ((given, logprobs),) = seen
-    assert given == data
-    assert [tuple(values.shape) for values in logprobs] == [(3,), (3, 2)]
-    assert all(values.dtype == torch.float32 for values in logprobs)
-    assert output.metrics == {
-        "loss:sum": pytest.approx(float(loss.detach()), rel=1e-6),
-        "surrogate_loss:sum": 9.0,
-        "mine:mean": 0.5,
-        "tokens:sum": 1.0,
-    }
 
 
 def test_the_forward_pass_sends_targets_and_weights_only() -> None:
@@ -178,10 +104,8 @@ def test_chunks_of_a_custom_loss_are_one_call_of_the_loss() -> None:
     ]
 
 
-def service_config(max_len: int) -> Any:
+def service_config(max_len: int) -> FakeReply:
     """A configuration with small chunks."""
-    from tinker_lite.testing import FakeReply
-
     return FakeReply({"fwdbwd_max_chunk_len": max_len})
 
 
@@ -208,6 +132,15 @@ def test_later_operations_wait_for_a_custom_loss() -> None:
     anyio.run(main)
 
 
+def returning(value: object) -> Any:
+    """A loss that returns this, whatever it is given."""
+
+    def loss_fn(_data: list[Datum], _logprobs: list[TensorData]) -> object:
+        return value
+
+    return loss_fn
+
+
 class OwnError(Exception):
     """What a user's loss raises."""
 
@@ -226,7 +159,8 @@ def test_a_raising_loss_leaves_the_client_usable() -> None:
     service = ScriptedService()
     with threaded_client(service) as client:
         training = client.create_lora_training_client("m")
-        failed = training.forward_backward_custom([example()], raising(OwnError("mine")))
+        loss_fn = raising(OwnError("mine"))
+        failed = training.forward_backward_custom([example()], loss_fn, gradients="returned")
         step = training.optim_step({})
         with pytest.raises(OwnError, match="mine") as caught:
             failed.result(PATIENCE_S)
@@ -241,59 +175,30 @@ def test_a_loss_that_exits_fails_only_its_call() -> None:
     service = ScriptedService()
     with threaded_client(service) as client:
         training = client.create_lora_training_client("m")
-        failed = training.forward_backward_custom([example()], lambda *_: sys.exit(2))
+        loss_fn = raising(SystemExit(2))
+        failed = training.forward_backward_custom([example()], loss_fn, gradients="returned")
         assert isinstance(failed.exception(PATIENCE_S), SystemExit)
         training.optim_step({}).result(PATIENCE_S)
 
 
-TORCH_MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
-    "no tuple": (lambda _, lp: lp[0].sum(), TypeError, r"must return \(loss, metrics\)"),
-    "no tensor": (lambda _, __: (1.0, {}), TypeError, "returned a float as its loss"),
-    "no gradient": (
-        lambda _, __: (torch.tensor(1.0), {}),
-        ValueError,
-        "does not depend on the logprobs",
-    ),
-    "unused example": (
-        lambda _, lp: (lp[0].sum(), {}),
-        ValueError,
-        r"never used the logprobs of data\[1\]",
-    ),
+NAN = float("nan")
+GRADIENT_MISTAKES: dict[str, tuple[list[list[float]], str]] = {
+    "too few gradients": ([[0.0] * 3], r"1 gradients for 2 examples"),
+    "wrong size": ([[0.0] * 3, [0.0] * 2], r"data\[1\]"),
+    "not finite": ([[0.0] * 3, [0.0, NAN, 0.0]], r"data\[1\].*(nan|finite)"),
 }
 
 
 @pytest.mark.parametrize(
-    ("loss_fn", "kind", "text"), TORCH_MISTAKES.values(), ids=TORCH_MISTAKES.keys()
+    ("gradients", "text"), GRADIENT_MISTAKES.values(), ids=GRADIENT_MISTAKES.keys()
 )
-def test_mistakes_in_a_torch_loss_are_named(loss_fn: Any, kind: type[Exception], text: str) -> None:
-    """Nothing of the backward pass is sent."""
-    service = ScriptedService()
-    with threaded_client(service) as client:
-        training = client.create_lora_training_client("m")
-        future = training.forward_backward_custom([example(), example()], loss_fn)
-        with pytest.raises(kind, match=text):
-            future.result(PATIENCE_S)
-    assert service.to(BACKWARD) == []
-
-
-GRADIENT_MISTAKES: dict[str, tuple[Any, str]] = {
-    "too few gradients": (lambda _, __: (0.0, [[0.0] * 3], {}), "1 gradients for 2 examples"),
-    "wrong size": (lambda _, __: (0.0, [[0.0] * 3, [0.0] * 2], {}), r"data\[1\]"),
-    "not finite": (
-        lambda _, __: (0.0, [[0.0] * 3, [0.0, float("nan"), 0.0]], {}),
-        r"data\[1\].*(nan|finite)",
-    ),
-}
-
-
-@pytest.mark.parametrize(
-    ("loss_fn", "text"), GRADIENT_MISTAKES.values(), ids=GRADIENT_MISTAKES.keys()
-)
-def test_mistakes_in_returned_gradients_are_named(loss_fn: Any, text: str) -> None:
+def test_mistakes_in_returned_gradients_are_named(gradients: list[list[float]], text: str) -> None:
     """Which example does not fit is in the text, and nothing is sent back."""
     service = ScriptedService()
     with threaded_client(service) as client:
         training = client.create_lora_training_client("m")
+        metrics: dict[str, float] = {}
+        loss_fn = returning((0.0, gradients, metrics))
         future = training.forward_backward_custom(
             [example(), example()], loss_fn, gradients="returned"
         )

@@ -68,13 +68,13 @@ def test_a_backlog_tells_queued_from_sent_from_settled() -> None:
     assert backlog.unconfirmed() == []
 
 
-def test_a_backlog_calls_once_when_everything_is_sent() -> None:
-    """At once if nothing is queued, else when the last operation leaves the queue."""
+def test_a_backlog_calls_once_when_everything_is_settled() -> None:
+    """At once if nothing has begun, else when the last operation has its result."""
     backlog = Backlog()
     calls: list[str] = []
-    backlog.when_sent(lambda: calls.append("at once"))
+    backlog.when_settled(lambda: calls.append("at once"))
     key = backlog.queued("x")
-    backlog.when_sent(lambda: calls.append("later"))
+    backlog.when_settled(lambda: calls.append("later"))
     assert calls == ["at once"]
     backlog.settled(key)
     backlog.settled(key)

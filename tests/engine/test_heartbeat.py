@@ -7,11 +7,6 @@ from collections.abc import Awaitable
 import anyio
 import pytest
 
-from tinker_lite import ServiceClient
-from tinker_lite.engine.runtime import task_runtime
-from tinker_lite.errors import ConnectError
-from tinker_lite.http import Request
-from tinker_lite.testing import AsyncFakeTransport, FakeReply
 from tests.engine.scripted import (
     BASE_URL,
     ScriptedService,
@@ -21,6 +16,11 @@ from tests.engine.scripted import (
     refusal,
     run_virtual,
 )
+from tinker_lite import ServiceClient
+from tinker_lite.engine.runtime import task_runtime
+from tinker_lite.errors import ConnectError
+from tinker_lite.http import Request
+from tinker_lite.testing import AsyncFakeTransport, FakeReply
 
 BEAT = "/session_heartbeat"
 
@@ -35,6 +35,7 @@ class Beats(ScriptedService):
         self._started = 0.0
 
     def __call__(self, request: Request) -> FakeReply | Awaitable[FakeReply]:
+        """Note the time of a heartbeat and answer."""
         if path_of(request) == "/create_session":
             self._started = anyio.current_time()
         if path_of(request) == BEAT:

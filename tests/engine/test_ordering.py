@@ -5,8 +5,6 @@ import threading
 import anyio
 import pytest
 
-from tinker_lite import APIFuture, BadRequestError
-from tinker_lite.engine.ordering import TurnQueue
 from tests.engine.scripted import (
     PATIENCE_S,
     AsyncGate,
@@ -18,6 +16,9 @@ from tests.engine.scripted import (
     run_virtual,
     threaded_client,
 )
+from tinker_lite import APIFuture, BadRequestError
+from tinker_lite.engine.ordering import TurnQueue
+from tinker_lite.types import SaveWeightsResponse
 
 N_THREADS = 4
 N_EACH = 10
@@ -79,7 +80,7 @@ def test_operations_of_many_threads_arrive_numbered_in_call_order() -> None:
     service = ScriptedService()
     calls: list[str] = []
     calling = threading.Lock()
-    futures: list[APIFuture[object]] = []
+    futures: list[APIFuture[SaveWeightsResponse]] = []
 
     with threaded_client(service) as client:
         training = client.create_lora_training_client("m")
@@ -106,7 +107,7 @@ def test_operations_of_many_threads_arrive_numbered_in_call_order() -> None:
 def test_unserialised_calls_of_many_threads_lose_no_number() -> None:
     """Without a lock around the calls, numbers are still whole and each thread's are in order."""
     service = ScriptedService()
-    futures: list[APIFuture[object]] = []
+    futures: list[APIFuture[SaveWeightsResponse]] = []
     start = threading.Barrier(N_THREADS)
 
     with threaded_client(service) as client:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,8 +20,8 @@ from typing import Any, cast
 
 import pytest
 
-from tinker_lite.http import Headers, Request
 from tests.engine.scripted import ScriptedService
+from tinker_lite.http import Headers, Request
 
 ROOT = Path(__file__).parents[2]
 BOUND_S = 15.0
@@ -55,7 +55,7 @@ atexit.register(report)
 
 
 @contextmanager
-def python(program: str) -> Iterator[subprocess.Popen[str]]:
+def python(program: str) -> Generator[subprocess.Popen[str]]:
     """A fresh interpreter that runs a program after the prelude; killed if it outlives the test."""
     process = subprocess.Popen(
         [sys.executable, "-c", PRELUDE + textwrap.dedent(program)],
@@ -109,7 +109,7 @@ def test_ctrl_c_in_result_ends_the_program_at_once(held: str) -> None:
         """,
         held,
     )
-    assert status == -signal.SIGINT
+    assert status == -signal.SIGINT, err
     assert "KeyboardInterrupt" in err
     assert "before these operations were confirmed: optim_step" in err
 
@@ -240,7 +240,8 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
-    def do_POST(self) -> None:  # noqa: N802  the name is the library's
+    def do_POST(self) -> None:
+        """Answer one request."""
         service = cast("Server", self.server).service
         body = self.rfile.read(int(self.headers["Content-Length"]))
         request = Request(method="POST", url=f"http://x{self.path}", headers=Headers(), body=body)
@@ -252,7 +253,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer)
 
-    def log_message(self, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  as in the library
         """Say nothing."""
 
 
@@ -267,7 +268,7 @@ class Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving() -> Iterator[Server]:
+def serving() -> Generator[Server]:
     """A server on loopback."""
     server = Server()
     thread = threading.Thread(target=server.serve_forever)
@@ -294,6 +295,7 @@ def test_the_end_of_a_program_sends_over_a_real_connection() -> None:
 
 
 FORK = """
+faulthandler.cancel_dump_traceback_later()  # its watchdog thread does not survive the fork
 client = ServiceClient(base_url=BASE_URL, transport=FakeTransport(service))
 training = client.create_lora_training_client("m").result()
 sampling = client.create_sampling_client(base_model="m").result()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.engine.scripted import ScriptedService, Step, body_of, open_client, refusal, run_virtual
 from tinker_lite import (
     APIFuture,
     OptimStepResponse,
@@ -13,20 +14,18 @@ from tinker_lite import (
 from tinker_lite.errors import ConnectionLost, TransportTimeout
 from tinker_lite.http import Request
 from tinker_lite.testing import FakeReply
-from tests.engine.scripted import ScriptedService, body_of, open_client, refusal, run_virtual
 
 RETRIEVE = "/retrieve_future"
 PENDING = FakeReply({"type": "try_again", "queue_state": "active"}, status=408)
 
 
-def step(service: ScriptedService, *polls: FakeReply | Exception) -> OptimStepResponse:
+def step(service: ScriptedService, *polls: Step) -> OptimStepResponse:
     """Run one operation whose polls are answered in this way."""
 
     async def main() -> OptimStepResponse:
         async with open_client(service) as client:
             training = await client.create_lora_training_client_async("m")
-            for poll in polls:
-                service.script(RETRIEVE, poll)  # type: ignore[arg-type]  # a transport's errors only
+            service.script(RETRIEVE, *polls)
             future: APIFuture[OptimStepResponse] = training.optim_step({})
             return await future
 
@@ -97,7 +96,12 @@ def test_outages_while_polling_are_lived_through() -> None:
     """Time-outs, 5xx, 429 and a few odd 400s lose nothing."""
     service = ScriptedService()
     slow = TransportTimeout("slow", phase="read", may_have_arrived=True)
-    polls = [slow, FakeReply(status=503), FakeReply(status=429), *[FakeReply(b"", 400)] * 3]
+    polls: list[Step] = [
+        slow,
+        FakeReply(status=503),
+        FakeReply(status=429),
+        *[FakeReply(b"", 400)] * 3,
+    ]
     assert step(service, *polls).metrics == {"grad_norm:mean": 1.0}
 
 

@@ -1,15 +1,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 
 import anyio
 import anyio.to_thread
 import pytest
 
-from tinker_lite import BadRequestError, ServiceClient
-from tinker_lite.engine.runtime import ThreadRuntime, shared_runtime, task_runtime
-from tinker_lite.testing import AsyncFakeTransport
 from tests.engine.scripted import (
     BASE_URL,
     PATIENCE_S,
@@ -19,17 +15,13 @@ from tests.engine.scripted import (
     open_client,
     refusal,
 )
+from tinker_lite import APIFuture, BadRequestError, OptimStepResponse, ServiceClient
+from tinker_lite.engine.runtime import ThreadRuntime, shared_runtime, task_runtime
+from tinker_lite.testing import AsyncFakeTransport
 
 
 class OwnInterrupt(BaseException):
     """Stands for Ctrl-C in the body of a block."""
-
-
-@pytest.fixture
-def runtime() -> Iterator[ThreadRuntime]:
-    made = ThreadRuntime()
-    yield made
-    made.stop()
 
 
 async def nothing() -> None:
@@ -57,11 +49,15 @@ async def test_an_error_of_the_block_comes_out_as_it_is(kind: type[BaseException
     error = kind("of the block")
     service = ScriptedService()
     service.script("/optim_step", AsyncGate(service))
-    with pytest.raises(kind, match="of the block") as caught:
+
+    async def program() -> None:
         async with open_client(service) as client:
             training = await client.create_lora_training_client_async("m")
             training.optim_step({})
             raise error
+
+    with pytest.raises(kind, match="of the block") as caught:
+        await program()
     assert caught.value is error
 
 
@@ -81,32 +77,50 @@ async def test_cancelling_the_surrounding_scope_ends_everything() -> None:
     """Operations and heartbeat stop, futures are cancelled, and the service is told."""
     service = ScriptedService()
     gate = AsyncGate(service)
+    steps: list[APIFuture[OptimStepResponse]] = []
     with anyio.CancelScope() as scope:
         async with open_client(service) as client:
             training = await client.create_lora_training_client_async("m")
             service.script("/retrieve_future", gate)
-            step = training.optim_step({})
+            steps.append(training.optim_step({}))
             await gate.reached.wait()
             scope.cancel()
             await anyio.sleep_forever()
     assert scope.cancelled_caught
-    assert step.cancelled()
+    assert steps[0].cancelled()
     (finish,) = service.bodies("/sessions/S/finish")
     assert finish["reason"] == {"type": "interrupted"}
 
 
-async def test_what_still_runs_at_the_end_of_the_block_is_cancelled() -> None:
-    """Everything queued has been sent; results nobody waited for are given up."""
+async def test_a_block_that_ends_in_order_waits_for_the_results() -> None:
+    """Nobody asked for them, and they are there all the same."""
     service = ScriptedService()
-    gate = AsyncGate(service)
     async with open_client(service) as client:
         training = await client.create_lora_training_client_async("m")
-        service.script("/retrieve_future", gate)
         step = training.optim_step({})
         later = training.save_state("x")
-    assert step.cancelled()
-    assert later.done()
+    assert (await later).path == "tinker://S:train:0/weights/x"
+    assert (await step) is not None
     assert [path for path, _ in service.numbered()] == ["/optim_step", "/save_weights"]
+
+
+async def test_what_still_runs_when_the_block_fails_is_cancelled() -> None:
+    """An error is not kept waiting for results."""
+    service = ScriptedService()
+    gate = AsyncGate(service)
+    steps: list[APIFuture[OptimStepResponse]] = []
+
+    async def program() -> None:
+        async with open_client(service) as client:
+            training = await client.create_lora_training_client_async("m")
+            service.script("/retrieve_future", gate)
+            steps.append(training.optim_step({}))
+            await gate.reached.wait()
+            raise LookupError("mine")
+
+    with pytest.raises(LookupError, match="mine"):
+        await program()
+    assert steps[0].cancelled()
 
 
 async def test_blocking_on_the_own_loop_is_refused() -> None:

@@ -3,15 +3,6 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from tinker_lite import (
-    BadRequestError,
-    ModelInput,
-    RetrievalError,
-    SampleResponse,
-    SamplingParams,
-    TensorData,
-)
-from tinker_lite.testing import FakeReply
 from tests.engine.scripted import (
     PATIENCE_S,
     AsyncGate,
@@ -21,6 +12,15 @@ from tests.engine.scripted import (
     run_virtual,
     threaded_client,
 )
+from tinker_lite import (
+    BadRequestError,
+    ModelInput,
+    RetrievalError,
+    SampleResponse,
+    SamplingParams,
+    TensorData,
+)
+from tinker_lite.testing import FakeReply
 
 SAMPLE = "/asample"
 PROMPT = ModelInput.from_ints([5, 6])
@@ -68,7 +68,7 @@ def test_sequence_ids_come_from_the_submission() -> None:
         sampling = client.create_sampling_client(base_model="m").result(PATIENCE_S)
         request_id = "r9"
         given = {"request_id": request_id, "sample_sequence_ids": ["a", "b"]}
-        result = {"sequences": [{"stop_reason": "stop", "tokens": []}] * 2}
+        result = {"sequences": [{"stop_reason": "stop", "tokens": [1]}] * 2}
         service.script(SAMPLE, FakeReply(given), FakeReply({"request_id": request_id}))
         service.script("/retrieve_future", FakeReply(result), FakeReply(result))
         responses = [sampling.sample(PROMPT, 2, PARAMS).result(PATIENCE_S) for _ in range(2)]

@@ -3,9 +3,6 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from tinker_lite import APIConnectionError, Datum, ModelInput, RequestFailedError, TensorData
-from tinker_lite.errors import ConnectError
-from tinker_lite.testing import FakeReply
 from tests.engine.scripted import (
     PATIENCE_S,
     AsyncGate,
@@ -18,6 +15,9 @@ from tests.engine.scripted import (
     run_virtual,
     threaded_client,
 )
+from tinker_lite import APIConnectionError, Datum, ModelInput, RequestFailedError, TensorData
+from tinker_lite.errors import ConnectError
+from tinker_lite.testing import FakeReply
 
 CONFIG = "/client/config"
 PASS = "/forward_backward"
@@ -315,7 +315,7 @@ def test_an_unreachable_service_is_one_clear_error() -> None:
         service = ScriptedService()
         service.script(CONFIG, *[ConnectError("refused")] * 3)
         async with open_client(service, max_retries=2) as client:
-            with pytest.raises(APIConnectionError, match="in 3 attempts.*refused") as caught:
+            with pytest.raises(APIConnectionError, match=r"in 3 attempts.*refused") as caught:
                 await client.create_lora_training_client_async("m")
             assert isinstance(caught.value.__cause__, ConnectError)
             assert caught.value.may_have_arrived is False

@@ -1,15 +1,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 
 import anyio
 import pytest
 
-from tinker_lite.engine.transports import ThreadedTransport, as_async, is_async
-from tinker_lite.errors import ConnectError, TruncatedBody
-from tinker_lite.http import AsyncResponse, Request, Response
-from tinker_lite.testing import AsyncFakeTransport, FakeReply, FakeTransport
 from tests.engine.scripted import (
     PATIENCE_S,
     Gate,
@@ -17,6 +13,10 @@ from tests.engine.scripted import (
     example,
     threaded_client,
 )
+from tinker_lite.engine.transports import ThreadedTransport, as_async, is_async
+from tinker_lite.errors import ConnectError, TruncatedBody
+from tinker_lite.http import AsyncResponse, Request, Response
+from tinker_lite.testing import AsyncFakeTransport, FakeReply, FakeTransport
 
 REQUEST = Request(method="GET", url="http://127.0.0.1:9/x")
 N_HELD_POLLS = 60
@@ -31,15 +31,16 @@ class Scripted:
         release: ``send`` waits for it.
     """
 
-    def __init__(self, body: Iterator[bytes] = iter(())) -> None:
+    def __init__(self, body: Iterable[bytes] = ()) -> None:
         self.entered = threading.Event()
         self.release = threading.Event()
         self.response_closed = threading.Event()
         self.threads: list[threading.Thread] = []
         self.closed = False
-        self._body = body
+        self._body = iter(body)
 
     def send(self, request: Request) -> Response:
+        """Wait for the release and answer."""
         assert request is REQUEST
         self.threads.append(threading.current_thread())
         self.entered.set()
@@ -47,6 +48,7 @@ class Scripted:
         return Response(200, [("X-A", "b")], self._body, close=self.response_closed.set)
 
     def close(self) -> None:
+        """Note that it was closed."""
         self.closed = True
 
 
@@ -103,9 +105,7 @@ async def test_a_cancelled_send_is_abandoned_at_once() -> None:
     transport = ThreadedTransport(inner)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(transport.send, REQUEST)
-        with anyio.fail_after(PATIENCE_S):
-            while not inner.entered.is_set():
-                await anyio.sleep(0.001)
+        assert await anyio.to_thread.run_sync(inner.entered.wait, PATIENCE_S)
         tasks.cancel_scope.cancel()
     assert not inner.release.is_set()
     assert not inner.response_closed.is_set()

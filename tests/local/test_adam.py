@@ -8,10 +8,10 @@ import pytest
 
 pytest.importorskip("torch", reason="autograd is the reference; see the dev dependencies")
 
-import torch  # noqa: E402
+import torch
 
-from tests.local import torch_reference as reference  # noqa: E402
-from tinker_lite.local.adam import (  # noqa: E402
+from tests.local import torch_reference as reference
+from tinker_lite.local.adam import (
     AdamHyper,
     AdamState,
     adam_step,

@@ -14,8 +14,8 @@ import pytest
 
 pytest.importorskip("torch", reason="autograd is the reference; see the dev dependencies")
 
-import torch  # noqa: E402
-from torch.nn.functional import layer_norm  # noqa: E402
+import torch
+from torch.nn.functional import layer_norm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

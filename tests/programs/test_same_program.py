@@ -171,3 +171,13 @@ def test_optimiser_state_continues_the_run() -> None:
             trained.optim_step(adam())
             losses.append(trained.forward(batch(), "cross_entropy").result(30).metrics["loss:sum"])
         assert losses[0] == losses[1]
+
+
+async def test_tokenizers_come_without_blocking_the_loop() -> None:
+    """Both kinds of client have an async form for it, and the same bytes come out."""
+    async with tl.ServiceClient.open(base_url="local:") as service:
+        training = service.create_lora_training_client(MODEL, rank=4)
+        sampling = service.create_sampling_client(base_model=MODEL)
+        for client in (training, sampling):
+            tokenizer = await client.get_tokenizer_async()
+            assert tokenizer.decode(tokenizer.encode("a word")) == "a word"

@@ -13,7 +13,7 @@ from anyio.abc import ByteStream, SocketAttribute
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinker_lite.http import Request, Timeout
+from tinker_lite.http import Request, Timeout, parse_target
 from tinker_lite_h11.body import Body as H11Body
 from tinker_lite_h11.connection import Connection as H11Connection
 from tinker_lite_h11.exchange import Exchange
@@ -22,7 +22,6 @@ from tinker_lite_h11.framing import frame_request
 from tinker_lite_h11.framing import read_framing as h11_framing
 from tinker_lite_h11.limits import Limits
 from tinker_lite_h11.pool import HostPool, PoolSize
-from tinker_lite.http import parse_target
 from tinker_lite_urllib3.answer import BodyEnd, read_framing, read_head
 from tinker_lite_urllib3.body import UntilLastChunk, UntilLength
 

@@ -272,6 +272,10 @@ class SamplingClient:
         """The base model's tokenizer; see ``TrainingClient.get_tokenizer``."""
         return tokenizer_of_base_model(self._base_model().result())
 
+    async def get_tokenizer_async(self) -> Any:
+        """Async form of ``get_tokenizer``; same result and errors."""
+        return tokenizer_of_base_model(await self._base_model())
+
     def __copy__(self) -> SamplingClient:
         """A client on the same session and transport, with sample numbers of its own."""
         operations = self._operations

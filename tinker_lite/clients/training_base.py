@@ -110,6 +110,10 @@ class TrainingBase:
         """
         return load_tokenizer(tokenizer_name(self._info().result()))
 
+    async def get_tokenizer_async(self) -> Any:
+        """Async form of ``get_tokenizer``; same result and errors."""
+        return load_tokenizer(tokenizer_name(await self._info()))
+
     def _simple(
         self,
         operation: str,

@@ -24,7 +24,7 @@ class Backlog:
         self._numbers = itertools.count()
         self._queued: dict[int, str] = {}
         self._sent: dict[int, str] = {}
-        self._when_sent: list[Callable[[], object]] = []
+        self._when_settled: list[Callable[[], object]] = []
 
     def queued(self, operation: str) -> int:
         """Register an operation that is not sent yet; returns its key."""
@@ -32,6 +32,12 @@ class Backlog:
             key = next(self._numbers)
             self._queued[key] = operation
             return key
+
+    def running(self, operation: str) -> int:
+        """Register an operation that no exit has to wait for until it is sent; returns its key."""
+        key = self.queued(operation)
+        self.sent(key)
+        return key
 
     def sent(self, key: int) -> None:
         """The operation was accepted by the service; unknown keys are ignored."""
@@ -51,16 +57,16 @@ class Backlog:
     def _notify(self) -> None:
         with self._condition:
             self._condition.notify_all()
-            callbacks = [] if self._queued else self._when_sent
+            callbacks = [] if self._queued or self._sent else self._when_settled
             if callbacks:
-                self._when_sent = []
+                self._when_settled = []
         for callback in callbacks:
             callback()
 
-    def when_sent(self, callback: Callable[[], object]) -> None:
-        """Call ``callback`` once, from any thread, as soon as nothing is queued any more."""
+    def when_settled(self, callback: Callable[[], object]) -> None:
+        """Call ``callback`` once, from any thread, as soon as every operation is settled."""
         with self._condition:
-            self._when_sent.append(callback)
+            self._when_settled.append(callback)
         self._notify()
 
     def wait_sent(self, timeout_s: float) -> bool:

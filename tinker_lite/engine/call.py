@@ -8,6 +8,7 @@ not know who drives it; it must not sleep, read a clock or draw a random number 
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["Call", "CallIO", "perform", "prepare"]
 
 R = TypeVar("R")
+
+logger = logging.getLogger("tinker_lite")
 
 # The embedded service is reached through its own transport; the URL only has to be well formed, and
 # ``.invalid`` can never be a real host (RFC 6761 section 6.4).
@@ -160,8 +163,21 @@ async def perform(call: Call, config: Config, io: CallIO[R]) -> Reply:
             if isinstance(outcome, Reply):
                 return outcome
             raise _gave_up(outcome, call, n_retries) from outcome
+        if n_retries == 0 and delay_s:
+            _note_retry(outcome, call, delay_s)
         await io.sleep(delay_s)
         n_retries += 1
+
+
+def _note_retry(outcome: Reply | TransportError, call: Call, delay_s: float) -> None:
+    """Say once that a call is being repeated; back-pressure is no news."""
+    if isinstance(outcome, Reply):
+        if outcome.status in {408, 429}:
+            return
+        what = f"answered {outcome.status}"
+    else:
+        what = str(outcome)
+    logger.warning("%s: %s; trying again in %.1f s", call.endpoint.name, what, delay_s)
 
 
 async def _attempt(

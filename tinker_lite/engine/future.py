@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 import anyio
 from anyio.lowlevel import current_token
 
+from tinker_lite.errors import TransportClosed
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from types import TracebackType
@@ -378,6 +380,8 @@ class APIFuture(Generic[T], metaclass=ABCMeta):
         """Say so, once, if a failure was never looked at."""
         error = getattr(self, "_error", None)
         if error is None or self._was_cancelled or getattr(error, _SEEN, False):
+            return
+        if isinstance(error.__cause__, TransportClosed):  # the client was closed: no news to anyone
             return
         _mark_seen(error)
         logger.error("%s failed and nobody asked for its result: %s", self.operation, error)

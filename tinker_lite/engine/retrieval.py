@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["QueueReport", "decoded_result", "retrieve"]
 
 T = TypeVar("T")
+
+logger = logging.getLogger("tinker_lite")
+
+# Delays grow to 30 s: after the first failure a warning comes about every five minutes.
+TROUBLE_EVERY = 10
 
 QueueReport: TypeAlias = Callable[[QueueState, str | None], None]
 
@@ -59,7 +65,20 @@ async def retrieve(
                     report(ask.queue_state, ask.reason)
                 state = ask.state
                 if ask.delay_s:
+                    _note_trouble(state, request_id, endpoint)
                     await io.sleep(ask.delay_s)
+
+
+def _note_trouble(state: PollState, request_id: str, endpoint: Endpoint) -> None:
+    """Say that the service does not answer: at the first failure, and now and then."""
+    if state.n_backoffs % TROUBLE_EVERY == 1:
+        logger.warning(
+            "%s: the service does not answer when asked for the result of request %s; "
+            "asking again (failure %d in a row)",
+            endpoint.name,
+            request_id,
+            state.n_backoffs,
+        )
 
 
 async def _poll(

@@ -273,6 +273,9 @@ class ThreadRuntime:
         """When the main thread has ended: wait until queued work is sent, or patience runs out."""
         if self._pid != os.getpid() or self._interrupted or self._gave_up:
             return
+        # Python sets this for the error that ended the program: Ctrl-C, wherever it struck.
+        if getattr(sys, "last_type", None) is KeyboardInterrupt:
+            return
         deadline = time.monotonic() + EXIT_DRAIN_S
         for backlog in list(self._backlogs):
             if not backlog.wait_sent(max(0.0, deadline - time.monotonic())):

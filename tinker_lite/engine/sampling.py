@@ -56,6 +56,8 @@ class SamplingOperations:
     def start(self, operation: str, work: Callable[[], Awaitable[T]]) -> APIFuture[T]:
         """Start work; thread-safe."""
         self.session.check_open(operation)
+        backlog = self.session.backlog
+        key = backlog.running(operation)
 
         async def run() -> T:
             try:
@@ -63,8 +65,14 @@ class SamplingOperations:
             except Exception as error:
                 self.last_error = without_traceback(error)
                 raise
+            finally:
+                backlog.settled(key)
 
-        return self.session.runtime.start(run, operation)
+        try:
+            return self.session.runtime.start(run, operation)
+        except BaseException:
+            backlog.settled(key)
+            raise
 
     async def session_id(self) -> str:
         """The sampling session's id; raises what opening it raised."""

@@ -22,7 +22,7 @@ from tinker_lite.engine.farewell import PATIENCE_S
 from tinker_lite.engine.future import loop_poster
 from tinker_lite.engine.retrieval import QueueReport, decoded_result, retrieve
 from tinker_lite.engine.world import AnyioIO
-from tinker_lite.errors import APIStatusError, NotFoundError
+from tinker_lite.errors import APIStatusError, NotFoundError, TinkerError
 from tinker_lite.protocol.endpoints import BY_NAME, PROTOCOL_VERSION
 from tinker_lite.protocol.replies import Reply, read_reply
 from tinker_lite.types import (
@@ -57,8 +57,9 @@ logger = logging.getLogger("tinker_lite")
 HEARTBEAT_S = 10.0
 HEARTBEAT_WARNING_S = 120.0
 
-# How long closing waits for queued operations to be accepted: as long as one call may be repeated.
-CLOSE_DRAIN_S = 300.0
+# How long closing waits for the results of what has begun: a program that ends in order loses
+# nothing, and one whose service has gone ends all the same.
+CLOSE_PATIENCE_S = 600.0
 
 
 class Once(Generic[T]):
@@ -255,7 +256,7 @@ class Session:
     async def _finish(self, reason: FinishReason, detail: str | None) -> None:
         if reason == "success":
             try:
-                await self._queue_sent()
+                await self._everything_settled()
                 await self._tell_end(reason, detail)
             finally:
                 await self._close_transport()
@@ -282,19 +283,26 @@ class Session:
                 )
         except NotFoundError:
             logger.debug("This server does not know how to finish a session")
+        except TinkerError as error:  # a courtesy: the program has its results
+            logger.warning("The service could not be told that the session ended: %s", error)
 
     async def _close_transport(self) -> None:
         if self._owns_transport:
             with anyio.CancelScope(shield=True):
                 await self.transport.aclose()
 
-    async def _queue_sent(self) -> None:
-        """Wait until everything queued has been accepted, or the patience for it runs out."""
-        sent = anyio.Event()
+    async def _everything_settled(self) -> None:
+        """Wait for the results of everything begun, or until the patience for it runs out."""
+        settled = anyio.Event()
         post = loop_poster()
-        self.backlog.when_sent(lambda: post(sent.set))
-        with anyio.move_on_after(CLOSE_DRAIN_S):
-            await sent.wait()
+        self.backlog.when_settled(lambda: post(settled.set))
+        with anyio.move_on_after(CLOSE_PATIENCE_S) as patience:
+            await settled.wait()
+        if patience.cancelled_caught:
+            logger.warning(
+                "The client was closed before the results of these operations came: %s",
+                ", ".join(self.backlog.unconfirmed()),
+            )
 
 
 async def _beat(session_ref: weakref.ref[Session], session_id: str) -> None:

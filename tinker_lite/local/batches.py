@@ -120,7 +120,16 @@ def _in_waves(
     n_threads = n_workers()
     for start in range(0, len(groups), n_threads):
         wave = groups[start : start + n_threads]
-        yield from zip(wave, threads.map(run, wave), strict=True)
+        yield from zip(wave, _map(threads, run, wave), strict=True)
+
+
+def _map(
+    threads: ThreadPoolExecutor, run: Callable[[list[int]], _GroupResult], wave: list[list[int]]
+) -> Iterator[_GroupResult]:
+    try:
+        return threads.map(run, wave)
+    except RuntimeError:  # the interpreter is ending and starts no threads: this one does it all
+        return map(run, wave)
 
 
 def check_batch(shape: ModelShape, examples: Sequence[Example], loss_fn: str) -> None:
