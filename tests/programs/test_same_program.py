@@ -133,6 +133,15 @@ async def test_h11_on_the_callers_loop_gives_the_same_losses(reference: list[flo
         await transport.aclose()
 
 
+async def test_the_blocking_program_runs_inside_a_running_loop(reference: list[float]) -> None:
+    """As in a notebook cell; outside a notebook it is warned about, once per call site."""
+    with (
+        pytest.warns(RuntimeWarning, match="use `await` instead"),
+        tl.ServiceClient(base_url="local:") as service,
+    ):
+        assert train(service) == reference
+
+
 async def test_local_on_the_callers_loop_gives_the_same_losses(reference: list[float]) -> None:
     """In process and on the caller's loop: asyncio and trio."""
     async with tl.ServiceClient.open(base_url="local:") as service:
