@@ -115,9 +115,25 @@ class ThreadedTransport:
     async def _in_thread(self, work: Callable[[], T], *, shielded: bool = False) -> T:
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(math.inf)
-        if shielded:
-            return await _shielded(work, self._limiter)
-        return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._limiter)
+        begun = False
+
+        def begin() -> T:
+            nonlocal begun
+            begun = True
+            return work()
+
+        try:
+            if shielded:
+                return await _shielded(begin, self._limiter)
+            return await anyio.to_thread.run_sync(
+                begin, abandon_on_cancel=True, limiter=self._limiter
+            )
+        except RuntimeError:
+            if begun:
+                raise
+            # The interpreter is ending and starts no threads (Python 3.12 and later): what is still
+            # to be sent is sent on the loop's own thread.
+            return work()
 
     async def aclose(self) -> None:
         """Close the blocking transport."""

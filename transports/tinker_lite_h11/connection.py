@@ -21,7 +21,7 @@ from .failures import Stage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from anyio.abc import ByteStream
+    from anyio.abc import ByteStream, SocketStream
 
     from tinker_lite.http import Origin
 
@@ -108,6 +108,16 @@ else:
         return bool(select.select([raw.fileno()], [], [], 0)[0])
 
 
+async def _connect(host: str, port: int) -> SocketStream:
+    try:
+        return await anyio.connect_tcp(host, port)
+    except RuntimeError:
+        # The interpreter is ending, and no thread can look up the name; what is still to be sent
+        # may wait for the look-up on this one.
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return await anyio.connect_tcp(str(found[0][4][0]), port)
+
+
 async def open_connection(
     origin: Origin, limits: Limits, attempt: Attempt, ssl_context: Callable[[], ssl.SSLContext]
 ) -> Connection:
@@ -121,7 +131,7 @@ async def open_connection(
     """
     attempt.stage = Stage.CONNECT
     with limits.connect():
-        stream = await anyio.connect_tcp(origin.host, origin.port)
+        stream = await _connect(origin.host, origin.port)
     connection: ByteStream = stream
     try:
         # Long polls are silent for a minute and more; without probes a vanished peer goes unseen.
