@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 BOUND_S = 15.0
 
 PRELUDE = """
-import atexit, faulthandler, os, sys, threading, time
+import atexit, faulthandler, os, sys, threading, time, traceback
 import anyio
 import tinker_lite.engine.runtime as runtime
 from tinker_lite import ServiceClient
@@ -41,6 +41,13 @@ service = ScriptedService()
 def held(request):
     print("held", path_of(request), flush=True)
     time.sleep(600)
+
+def held_once_asked(request):
+    # Ctrl-C is to strike in result(), not in the call before it.
+    main = threading.main_thread().ident
+    while "result" not in [f.name for f in traceback.extract_stack(sys._current_frames()[main])]:
+        time.sleep(0.01)
+    return held(request)
 
 def slow(request):
     time.sleep(0.2)
@@ -103,7 +110,7 @@ def test_ctrl_c_in_result_ends_the_program_at_once(held: str) -> None:
         f"""
         client = ServiceClient(base_url=BASE_URL, transport=FakeTransport(service))
         training = client.create_lora_training_client("m").result()
-        service.script({held!r}, held)
+        service.script({held!r}, held_once_asked)
         steps = [training.optim_step({{}}) for _ in range(3)]
         steps[0].result()
         """,
@@ -114,13 +121,28 @@ def test_ctrl_c_in_result_ends_the_program_at_once(held: str) -> None:
     assert "before these operations were confirmed: optim_step" in err
 
 
+def test_ctrl_c_outside_result_ends_the_program_at_once() -> None:
+    """The same wherever it strikes, while an operation cannot be sent."""
+    status, _, err = interrupt_when_held(
+        """
+        client = ServiceClient(base_url=BASE_URL, transport=FakeTransport(service))
+        training = client.create_lora_training_client("m").result()
+        service.script("/optim_step", held)
+        training.optim_step({})
+        time.sleep(600)
+        """,
+        "/optim_step",
+    )
+    assert status == -signal.SIGINT, err
+
+
 def test_ctrl_c_in_a_with_block_tells_the_service() -> None:
     """The session ends as interrupted, then the program does."""
     status, out, _ = interrupt_when_held(
         """
         with ServiceClient(base_url=BASE_URL, transport=FakeTransport(service)) as client:
             training = client.create_lora_training_client("m").result()
-            service.script("/retrieve_future", held)
+            service.script("/retrieve_future", held_once_asked)
             training.optim_step({}).result()
         """,
         "/retrieve_future",

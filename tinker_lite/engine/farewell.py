@@ -16,12 +16,14 @@ logger = logging.getLogger("tinker_lite")
 
 # After an error, telling the service is a courtesy that must not keep the program waiting.
 PATIENCE_S = 5.0
+# Whoever waits for it waits a little longer, so that the farewell gives up first and says so.
+WAIT_S = PATIENCE_S + 1.0
 
 
 def wait_briefly(closing: APIFuture[None]) -> None:
     """Wait for the end of a session, blocking, for a few seconds at most; never raises."""
     try:
-        failure = closing.exception(PATIENCE_S)
+        failure = closing.exception(WAIT_S)
     except TimeoutError as error:
         failure = error
     _note(failure)
@@ -29,7 +31,7 @@ def wait_briefly(closing: APIFuture[None]) -> None:
 
 async def wait_briefly_async(closing: APIFuture[None]) -> None:
     """Async form of ``wait_briefly``; goes on while the surrounding scope is being cancelled."""
-    with anyio.move_on_after(PATIENCE_S, shield=True):
+    with anyio.move_on_after(WAIT_S, shield=True):
         _note(await closing.exception_async())
 
 

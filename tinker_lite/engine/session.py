@@ -263,8 +263,10 @@ class Session:
             return
         # A failed program is not kept waiting, and tells even while its own scope is cancelled.
         try:
-            with anyio.fail_after(PATIENCE_S, shield=True):
+            with anyio.move_on_after(PATIENCE_S, shield=True) as patience:
                 await self._tell_end(reason, detail)
+            if patience.cancelled_caught:
+                raise TimeoutError(f"no answer within {PATIENCE_S:g} s")
         finally:
             await self._close_transport()
 
