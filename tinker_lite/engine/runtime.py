@@ -21,6 +21,7 @@ import threading
 import time
 import warnings
 import weakref
+from collections import Counter
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -309,9 +310,14 @@ def _name_unconfirmed(backlogs: Sequence[Backlog]) -> None:
     logger.warning(
         "The program ended before these operations were confirmed: %s. Never sent: %s. "
         "Wait for their futures before the end to be sure of them.",
-        ", ".join(unconfirmed),
-        ", ".join(never_sent) or "none",
+        _counted(unconfirmed),
+        _counted(never_sent) or "none",
     )
+
+
+def _counted(names: Sequence[str]) -> str:
+    """Each name once, with how often it occurs: a long job can leave hundreds."""
+    return ", ".join(f"{name} x {n}" if n > 1 else name for name, n in Counter(names).items())
 
 
 class _Shared:
@@ -319,7 +325,8 @@ class _Shared:
 
     def __init__(self) -> None:
         self.forget()
-        os.register_at_fork(after_in_child=self.forget)
+        if hasattr(os, "register_at_fork"):  # Windows has no fork
+            os.register_at_fork(after_in_child=self.forget)
 
     def forget(self) -> None:
         # A new lock too: the old one may be held by a thread that does not exist in the child.
