@@ -16,7 +16,7 @@ from tinker_lite.engine.session import FinishReason, Session
 from tinker_lite.engine.training import CreatedModel, TrainingOperations
 from tinker_lite.engine.transports import as_async, default_async
 from tinker_lite.errors import ConfigError
-from tinker_lite.protocol.validation import check_tinker_path
+from tinker_lite.protocol.validation import check_tinker_path, own_metadata
 from tinker_lite.types import GetServerCapabilitiesResponse, LoraConfig
 from tinker_lite.types.models import OptimizerConfig, adamw
 
@@ -178,7 +178,7 @@ class ServiceClient:
             train_attn=train_attn,
             train_unembed=train_unembed,
         )
-        model = NewModel(base_model, lora, _own(user_metadata), dict(optimizer or adamw()))
+        model = NewModel(base_model, lora, own_metadata(user_metadata), dict(optimizer or adamw()))
         session = self._session
         return self._training(
             lambda model_seq_id: create_lora(session, model, model_seq_id),
@@ -258,7 +258,7 @@ class ServiceClient:
     ) -> TrainingClient:
         check_tinker_path(path, "create_training_client_from_state")
         saved = SavedModel(
-            path, base_model, _own(user_metadata), weights_access_token, with_optimizer
+            path, base_model, own_metadata(user_metadata), weights_access_token, with_optimizer
         )
         session = self._session
         return self._training(
@@ -366,11 +366,6 @@ class ServiceClient:
     def __reduce__(self) -> str | tuple[Any, ...]:
         """Refuse pickling and copying: a session belongs to one process."""
         raise TypeError("A ServiceClient cannot be pickled or copied; make one in each process.")
-
-
-def _own(metadata: Mapping[str, str] | None) -> dict[str, str] | None:
-    """A copy, since the request is made later than the call."""
-    return None if metadata is None else dict(metadata)
 
 
 def _one_transport(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tinker_lite.clients.sampling_client import SamplingClient, sampling_client
 from tinker_lite.clients.training_base import TrainingBase
 from tinker_lite.errors import RetrievalError
-from tinker_lite.protocol.validation import check_name, check_tinker_path
+from tinker_lite.protocol.validation import check_name, check_tinker_path, own_metadata
 from tinker_lite.types import (
     LoadWeightsRequest,
     LoadWeightsResponse,
@@ -69,7 +69,7 @@ class TrainingWeights(TrainingBase):
         overwrite: bool,
         user_metadata: Mapping[str, str] | None,
     ) -> APIFuture[SaveWeightsResponse]:
-        metadata = None if user_metadata is None else dict(user_metadata)  # sent later
+        metadata = own_metadata(user_metadata)
         check_name(name, "save_state")
         return self._simple(
             "save_state",
@@ -170,7 +170,7 @@ class TrainingWeights(TrainingBase):
         self, name: str, ttl_seconds: int | None, user_metadata: Mapping[str, str] | None
     ) -> APIFuture[SaveWeightsForSamplerResponse]:
         operations = self._operations
-        metadata = None if user_metadata is None else dict(user_metadata)  # sent later
+        metadata = own_metadata(user_metadata)
 
         def body(model_id: str, seq_id: int) -> SaveWeightsForSamplerRequest:
             return SaveWeightsForSamplerRequest(

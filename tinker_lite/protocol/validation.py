@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from tinker_lite.types import Datum, TensorData
 
-__all__ = ["check_name", "check_tinker_path", "checked_batch", "checked_loss_fn"]
+__all__ = ["check_name", "check_tinker_path", "checked_batch", "checked_loss_fn", "own_metadata"]
 
 # Inputs that the built-in losses read position by position; others may have a shape of their own.
 _PER_TARGET = (
@@ -118,3 +118,8 @@ def check_tinker_path(path: object, operation: str) -> None:
         raise ValueError(
             f"{operation}: path {path!r} is no checkpoint path; it must begin with 'tinker://'."
         )
+
+
+def own_metadata(metadata: Mapping[str, str] | None) -> dict[str, str] | None:
+    """A copy, since the request is made later than the call."""
+    return None if metadata is None else dict(metadata)
