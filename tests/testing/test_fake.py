@@ -7,7 +7,7 @@ from typing import Any
 import anyio.lowlevel
 import pytest
 
-from tinker_lite.errors import ConnectError, TransportClosed
+from tinker_lite.errors import ConnectError, TransportClosed, TruncatedBody
 from tinker_lite.http import AsyncTransport, Headers, Request, Transport
 from tinker_lite.testing import AsyncFakeTransport, FakeReply, FakeTransport
 from tinker_lite.types import HealthResponse
@@ -126,3 +126,26 @@ async def test_a_closed_async_fake_refuses() -> None:
     with pytest.raises(TransportClosed, match="closed"):
         await fake.send(post())
     assert fake.closed
+
+
+async def test_a_reply_may_break_off() -> None:
+    """Its bytes come first, then an error of its own each time; no length is made up for it."""
+    error = TruncatedBody("cut short", may_have_arrived=True)
+    reply = FakeReply(b"ab", broken_by=error)
+    assert "Content-Length" not in reply.encoded()[0]
+    fake, nonblocking = FakeTransport(lambda _: reply), AsyncFakeTransport(lambda _: reply)
+    chunks = fake.send(post()).iter_bytes()
+    assert next(chunks) == b"ab"
+    with pytest.raises(TruncatedBody, match="cut short") as caught:
+        next(chunks)
+    assert (caught.value.may_have_arrived, caught.value is error) == (True, False)
+    with pytest.raises(TruncatedBody, match="cut short"):
+        await (await nonblocking.send(post())).read()
+
+
+def test_a_bare_reply_has_only_its_own_headers() -> None:
+    """As an answer without a body has in HTTP."""
+    assert FakeReply(b"", 204, (("X-A", "b"),), bare=True).encoded() == (
+        Headers([("X-A", "b")]),
+        b"",
+    )
