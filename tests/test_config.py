@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import copy
 import pickle
+from typing import Any
 
 import pytest
 
 from tinker_lite.config import DEFAULT_BASE_URL, Config, RetryConfig, Secret, resolve
 from tinker_lite.errors import ConfigError
-from tinker_lite.http import Headers, Timeout
+from tinker_lite.http import Headers, Timeout, parse_target
+from tinker_lite.proxies import NO_PROXIES, Proxy
 
 KEY = {"TINKER_API_KEY": "tml-env"}
 LOCAL = "http://127.0.0.1:8000"
@@ -223,3 +225,69 @@ def test_a_secret_shows_itself_only_when_asked() -> None:
     for travel in (pickle.dumps, copy.copy, copy.deepcopy):
         with pytest.raises(TypeError, match="cannot be pickled or copied"):
             travel(secret)
+
+
+# Proxies and trust
+
+
+def test_proxies_come_from_the_environment() -> None:
+    """Unless the argument says otherwise, or the switch is off, or the service is embedded."""
+    environ = {**KEY, "HTTPS_PROXY": "http://p:1", "NO_PROXY": "b"}
+    target = parse_target("https://a").origin
+    excepted = parse_target("https://b").origin
+    assert resolve(environ).proxies.for_origin(target) == Proxy("http", "p", 1)
+    assert resolve(environ).proxies.for_origin(excepted) is None
+    assert resolve(environ, trust_env=False).proxies == NO_PROXIES
+    assert resolve(environ, base_url="local:").proxies.for_origin(target) is None
+
+
+@pytest.mark.parametrize(
+    "options", [{"proxy": "http://q:2"}, {"proxies": {"https": "http://q:2"}}], ids=["one", "some"]
+)
+def test_an_argument_wins_over_the_environment(options: dict[str, Any]) -> None:
+    """All of it: NO_PROXY belongs to the environment's proxies."""
+    environ = {**KEY, "HTTPS_PROXY": "http://p:1", "NO_PROXY": "a"}
+    proxies = resolve(environ, **options).proxies
+    assert proxies.for_origin(parse_target("https://a").origin) == Proxy("http", "q", 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"proxy": "http://p", "proxies": {}}, "proxy, one for everything, or proxies, not both"),
+        ({"proxy": "ftp://p"}, "the scheme 'ftp'"),
+        ({"proxy": "http://p:99999"}, "port"),
+        ({"verify": "/nowhere.pem"}, "verify: there is no file"),
+        ({"proxy": "http://p", "has_transport": True}, "proxy goes with the default transport"),
+        ({"proxies": {}, "has_transport": True}, "proxies goes with the default transport"),
+        ({"verify": False, "has_transport": True}, "verify goes with the default transport"),
+        ({"cert": "c.pem", "has_transport": True}, "cert goes with the default transport"),
+    ],
+)
+def test_what_cannot_work_is_refused(options: dict[str, Any], reason: str) -> None:
+    """At once, by name; also what an injected transport would never hear of."""
+    with pytest.raises(ConfigError, match=reason):
+        resolve(KEY, **options)
+
+
+def test_a_transport_of_ones_own_is_not_told_of_the_environment() -> None:
+    """Not even of what is malformed there."""
+    environ = {**KEY, "HTTPS_PROXY": "ftp://p"}
+    assert resolve(environ, has_transport=True).proxies == NO_PROXIES
+    with pytest.raises(ConfigError, match="HTTPS_PROXY"):
+        resolve(environ)
+
+
+def test_a_configuration_shows_no_credentials_of_a_proxy() -> None:
+    """Nor the password of a key."""
+    assert "hunter2" not in repr(resolve(KEY, proxy="http://user:hunter2@p"))
+
+
+# Unix sockets
+
+
+def test_a_unix_socket_is_this_machine() -> None:
+    """It needs no key, and may get one."""
+    url = "http+unix://%2Frun%2Ftinker.sock"
+    assert resolve({}, base_url=url).base_url == url
+    assert key_of(resolve(KEY, base_url=f"{url}/api/")) == "tml-env"

@@ -65,6 +65,10 @@ if TYPE_CHECKING:
         Timeout,
         Transport,
     )
+    from tinker_lite.proxies import (
+        ProxiesTypes,
+        Proxy,
+    )
     from tinker_lite.types import (
         AdamParams,
         Checkpoint,
@@ -124,6 +128,8 @@ __all__ = [
     "OptimStepResponse",
     "ParsedCheckpointTinkerPath",
     "PermissionDeniedError",
+    "ProxiesTypes",
+    "Proxy",
     "QueueState",
     "RateLimitError",
     "RequestFailedError",
@@ -191,6 +197,10 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "AsyncTransport",
         "Timeout",
         "Transport",
+    ),
+    "tinker_lite.proxies": (
+        "ProxiesTypes",
+        "Proxy",
     ),
     "tinker_lite.types": (
         "AdamParams",

@@ -13,10 +13,15 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 
 from tinker_lite.errors import ConfigError
-from tinker_lite.http import Headers, Timeout, public_url
+from tinker_lite.http import UNIX_SCHEME, Headers, Timeout, public_url
+from tinker_lite.proxies import NO_PROXIES, ProxyRules, proxies_from_environ
+from tinker_lite.tls import TLSSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from tinker_lite.proxies import ProxiesTypes, Proxy
+    from tinker_lite.tls import CertTypes, VerifyTypes
 
 __all__ = ["Config", "RetryConfig", "Secret", "resolve"]
 
@@ -95,6 +100,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         default_headers: Sent with every call, above the library's own.
         timeout: Limits of one attempt; None means each endpoint's own.
         retry: How failed calls are repeated.
+        proxies: Which proxies the default transport uses.
+        tls: Whom the default transport trusts.
     """
 
     base_url: str
@@ -104,6 +111,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     default_headers: Headers = Headers()
     timeout: Timeout | None = None
     retry: RetryConfig = RetryConfig()
+    proxies: ProxyRules = NO_PROXIES
+    tls: TLSSettings = msgspec.field(default_factory=TLSSettings)
 
     @property
     def is_local(self) -> bool:
@@ -125,6 +134,12 @@ def resolve(
     default_headers: Mapping[str, str] | None = None,
     timeout: float | Timeout | None = None,
     max_retries: int | None = None,
+    proxy: str | Proxy | None = None,
+    proxies: ProxiesTypes | None = None,
+    trust_env: bool = True,
+    verify: VerifyTypes = True,
+    cert: CertTypes | None = None,
+    has_transport: bool = False,
 ) -> Config:
     """Settings from arguments, environment and defaults.
 
@@ -136,14 +151,26 @@ def resolve(
         default_headers: Extra headers for every call.
         timeout: Seconds, or a ``Timeout``; None keeps each endpoint's own.
         max_retries: Repeats after the first attempt.
+        proxy: One proxy for everything.
+        proxies: Proxies by scheme or ``scheme://host[:port]``; ``HTTP_PROXY``, ``HTTPS_PROXY``,
+            ``ALL_PROXY`` and ``NO_PROXY`` when neither is given.
+        trust_env: Whether those four variables count.
+        verify: Whom to trust; see ``TLSSettings``.
+        cert: The client's own certificate; see ``TLSSettings``.
+        has_transport: The caller brings a transport, which has its own proxies and trust.
 
     Raises:
         ConfigError: A setting is missing or cannot work; the text names it.
     """
+    if has_transport:
+        _refuse_idle(proxy=proxy, proxies=proxies, verify=None if verify is True else verify,
+                     cert=cert)  # fmt: skip
+        trust_env = False
     env = os.environ if environ is None else environ
     # Values from files and shells often end in a newline, which no URL and no header may hold.
     url = _first(base_url, env.get("TINKER_BASE_URL")) or DEFAULT_BASE_URL
-    url = url if url.startswith(LOCAL_SCHEME) else url.rstrip("/")
+    is_local = url.startswith(LOCAL_SCHEME)
+    url = url if is_local else url.rstrip("/")
     key = _first(api_key, env.get("TINKER_API_KEY"))
     config = Config(
         base_url=url,
@@ -153,11 +180,31 @@ def resolve(
         default_headers=Headers(_access_headers(env)).merged((default_headers or {}).items()),
         timeout=_timeout(timeout),
         retry=RetryConfig() if max_retries is None else RetryConfig(max_retries=max_retries),
+        proxies=_proxies(proxy, proxies, env if trust_env and not is_local else {}),
+        tls=TLSSettings(verify, cert),
     )
-    if not config.is_local:
+    if not is_local:
         _check_url(url)
         _check_key(url, key, allow_http=env.get("TINKER_LITE_ALLOW_HTTP") == "1")
     return config
+
+
+def _refuse_idle(**settings: object) -> None:
+    """Refuse settings that would do nothing."""
+    for name, value in settings.items():
+        if value is not None:
+            raise ConfigError(
+                f"{name} goes with the default transport; give it to the transport that you bring."
+            )
+
+
+def _proxies(
+    proxy: str | Proxy | None, proxies: ProxiesTypes | None, env: Mapping[str, str]
+) -> ProxyRules:
+    if proxy is not None and proxies is not None:
+        raise ConfigError("Give proxy, one for everything, or proxies, not both.")
+    chosen = proxies if proxy is None else proxy
+    return proxies_from_environ(env) if chosen is None else ProxyRules.of(chosen)
 
 
 def _first(*values: str | None) -> str | None:
@@ -204,11 +251,12 @@ def _check_url(url: str) -> None:
             f"base_url {public_url(url)!r} has a query or a fragment after it; paths are put "
             "behind the base URL, so it must end with its own path."
         )
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if parts.scheme not in {"http", "https", UNIX_SCHEME} or not parts.hostname:
         raise ConfigError(
             f"base_url {_shown(url)} is not a URL the client can call. Give "
             "https://host[:port][/path], "
-            "http:// for a server on this machine, or local: for the embedded service "
+            "http:// for a server on this machine, http+unix://%2Fpath%2Fto%2Fsocket for one "
+            "behind a unix socket, or local: for the embedded service "
             "(argument base_url or variable TINKER_BASE_URL)."
         )
 
@@ -220,7 +268,7 @@ def _shown(url: str) -> str:
 def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        _ = parts.port
+        _ = parts.port if parts.scheme != UNIX_SCHEME else None
     except ValueError as error:
         raise ConfigError(
             f"base_url {public_url(url)!r} is not a URL the client can call: {error}."
@@ -235,7 +283,7 @@ def _check_key(url: str, key: str | None, *, allow_http: bool) -> None:
             "The API key holds a space, a line break or a character outside ASCII, which no "
             "header can carry. Check TINKER_API_KEY or api_key=."
         )
-    if parts.hostname in _LOOPBACK:
+    if parts.hostname in _LOOPBACK or parts.scheme == UNIX_SCHEME:
         return
     if key is None:
         if parts.scheme == "http":  # a server of one's own, which may want none; nothing can leak

@@ -6,7 +6,7 @@ coroutine functions (async). It promises:
 1. ``send(request)`` returns when the response head is in; the body is an iterator of bytes that
    yields as bytes arrive. Closing a response, or the transport, twice is harmless.
 2. A request body is ``bytes``, or an iterable of bytes (an async iterable in the async form): a
-   large upload never sits in memory.
+   large upload never sits in memory. A generator is closed when its request ends, however it ends.
 3. Bytes in, bytes out. No retries (not even on a stale connection: the error says
    ``reused_connection``, and the engine repeats where that is safe), no redirects, cookies,
    decompression, JSON or body logging.
@@ -32,9 +32,10 @@ import msgspec
 
 from tinker_lite.errors import LimitExceeded, StreamAlreadyConsumed
 from tinker_lite.headers import HeaderPairs, Headers
-from tinker_lite.target import Origin, Target, parse_target, public_url
+from tinker_lite.target import UNIX_SCHEME, Origin, Target, parse_target, public_url
 
 __all__ = [
+    "UNIX_SCHEME",
     "AnyTransport",
     "AsyncResponse",
     "AsyncTransport",

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from typing import NamedTuple
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 from tinker_lite.errors import InvalidRequest
 
-__all__ = ["Origin", "Target", "parse_target", "public_url"]
+__all__ = ["UNIX_SCHEME", "Origin", "Target", "parse_target", "public_url"]
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+UNIX_SCHEME = "http+unix"
 _NOT_IN_A_URL = re.compile(r"[^\x21-\x7e]")
 
 
@@ -29,15 +30,25 @@ def public_url(url: str) -> str:
 
 
 class Origin(NamedTuple):
-    """Scheme, host without brackets, and port: what a connection belongs to."""
+    """Scheme, host without brackets, and port: what a connection belongs to.
+
+    For a unix socket the host is the socket's path and the port is 0.
+    """
 
     scheme: str
     host: str
     port: int
 
-    def __str__(self) -> str:
+    @property
+    def authority(self) -> str:
+        """Host and port as a CONNECT request names them."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}"
+        return f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        if self.scheme == UNIX_SCHEME:
+            return f"{self.scheme}://{quote(self.host, safe='')}"
+        return f"{self.scheme}://{self.authority}"
 
 
 class Target(NamedTuple):
@@ -51,21 +62,27 @@ class Target(NamedTuple):
 def parse_target(url: str) -> Target:
     """Split an absolute URL.
 
+    ``http+unix://%2Frun%2Fservice.sock/path`` reaches a service behind a unix socket: the socket's
+    path stands, percent-encoded, in the place of the host.
+
     Raises:
-        InvalidRequest: It is not an absolute http or https URL in ASCII, or it holds user info.
+        InvalidRequest: It is not an absolute http, https or http+unix URL in ASCII, or it holds
+            user info.
     """
     if _NOT_IN_A_URL.search(url):
         raise _refused(url, "it holds a space, a control character or a character outside ASCII; "
                        "percent-encode paths, and write host names in their xn-- form")  # fmt: skip
     try:
         parts = urlsplit(url)
-        port = parts.port
+        port = None if parts.scheme == UNIX_SCHEME else parts.port
     except ValueError as error:
         raise _refused(url, str(error)) from error
-    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
-        raise _refused(url, "it must start with http:// or https:// and name a host")
     if "@" in parts.netloc:
         raise _refused(url, "user info does not belong in a URL; send a header instead")
+    if parts.scheme == UNIX_SCHEME and parts.netloc:
+        return Target(Origin(UNIX_SCHEME, unquote(parts.netloc), 0), _path(parts), "localhost")
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
+        raise _refused(url, "it must start with http:// or https:// and name a host")
     default = DEFAULT_PORTS[parts.scheme]
     origin = Origin(parts.scheme, parts.hostname, default if port is None else port)
     return Target(origin, _path(parts), _host_header(origin, default))

@@ -61,9 +61,14 @@ MAY_IMPORT_OTHERS: dict[str, set[str]] = {
 IN_FUNCTIONS: dict[str, set[str] | None] = {
     "numpy": None,
     "torch": None,
+    "_typeshed": None,  # for type checkers, which bring it along
     "jax": None,
     "transformers": None,
     "safetensors": {"local"},
+    "ssl": {"config"},  # 15 ms that settings without https never need
+    "socks": {"urllib3 transport"},  # an extra
+    "compression": {"wire"},  # zstd, from Python 3.14 on
+    "backports": {"wire"},  # the same before, an extra
     "tinker_lite_urllib3": {"engine", "clients", "cli"},
     "tinker_lite_h11": {"engine", "clients", "cli"},
     "tinker_lite.local": {"engine", "clients", "cli"},  # when the base URL says so
@@ -93,8 +98,14 @@ _LAYER_OF_MODULE = {
     "tinker_lite": "public",
     "tinker_lite.__main__": "cli",
     "tinker_lite._version": "version",
+    "tinker_lite.attempt": "http",
+    "tinker_lite.framing": "http",
     "tinker_lite.headers": "http",
     "tinker_lite.target": "http",
+    "tinker_lite.pooling": "config",
+    "tinker_lite.proxies": "config",
+    "tinker_lite.routes": "config",
+    "tinker_lite.tls": "config",
 }
 
 

@@ -17,10 +17,14 @@ import urllib3.exceptions
 import tinker_lite_h11.failures as h11_failures
 import tinker_lite_urllib3.failures as urllib3_failures
 from tinker_lite import errors
+from tinker_lite.attempt import Attempt, HeadTooLarge, Stage, translate
 from tinker_lite.http import Request
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import ModuleType
+
+    from tinker_lite.attempt import Row
 
 REQUEST = Request(method="GET", url="https://example.invalid/path?key=secret")
 
@@ -34,7 +38,7 @@ def library_errors(module: ModuleType, base: type[Exception]) -> list[type[Excep
     ]
 
 
-def matching_row(table: tuple[h11_failures.Row, ...], error: type[Exception]) -> int | None:
+def matching_row(table: Sequence[Row], error: type[Exception]) -> int | None:
     """The first row of a table that takes an error."""
     return next((i for i, (cls, _) in enumerate(table) if issubclass(error, cls)), None)
 
@@ -50,9 +54,9 @@ def matching_row(table: tuple[h11_failures.Row, ...], error: type[Exception]) ->
 )
 def test_urllib3_table_is_complete(cls: type[Exception]) -> None:
     """Whatever urllib3 and http.client raise has a row, and becomes a TransportError."""
-    attempt = urllib3_failures.Attempt(REQUEST)
-    attempt.stage = urllib3_failures.Stage.HEAD
-    ours = urllib3_failures.translate(_with_text(cls), attempt)
+    attempt = Attempt(REQUEST)
+    attempt.stage = Stage.HEAD
+    ours = translate(_with_text(cls), attempt, urllib3_failures.TABLE)
     assert isinstance(ours, errors.TransportError)
     assert "GET https://example.invalid/path:" in str(ours)
     assert "secret" not in str(ours)
@@ -96,6 +100,8 @@ def _with_text(cls: type[Exception]) -> Exception:
         (socket.gaierror, "CONNECT", errors.ConnectError, None),
         (ConnectionResetError, "WRITE", errors.ConnectionLost, None),
         (TimeoutError, "TLS", errors.TransportTimeout, "tls"),
+        (TimeoutError, "TUNNEL", errors.TransportTimeout, "connect"),
+        (ConnectionResetError, "TUNNEL", errors.ConnectError, None),
         (OSError, "CONNECT", errors.ConnectError, None),
     ],
 )
@@ -103,9 +109,9 @@ def test_urllib3_rows(
     error: type[Exception], stage: str, expected: type[Exception], phase: str | None
 ) -> None:
     """The same library error means something else at another stage."""
-    attempt = urllib3_failures.Attempt(REQUEST)
-    attempt.stage = urllib3_failures.Stage[stage]
-    ours = urllib3_failures.translate(_with_text(error), attempt)
+    attempt = Attempt(REQUEST)
+    attempt.stage = Stage[stage]
+    ours = translate(_with_text(error), attempt, urllib3_failures.TABLE)
     assert type(ours) is expected
     assert getattr(ours, "phase", None) == phase
 
@@ -113,13 +119,13 @@ def test_urllib3_rows(
 @pytest.mark.parametrize(
     ("error", "stage", "expected"),
     [
-        (h11.RemoteProtocolError("odd"), "HEAD", errors.ProtocolError),
-        (h11.RemoteProtocolError("long", error_status_hint=431), "HEAD", errors.LimitExceeded),
-        (h11.RemoteProtocolError("long", error_status_hint=431), "BODY", errors.ProtocolError),
+        (h11.RemoteProtocolError("odd"), "BODY", errors.ProtocolError),
+        (HeadTooLarge(), "HEAD", errors.LimitExceeded),
         (h11.LocalProtocolError("odd"), "WRITE", errors.InvalidRequest),
         (anyio.EndOfStream(), "HEAD", errors.ConnectionLost),
         (anyio.BrokenResourceError(), "BODY", errors.TruncatedBody),
         (anyio.BrokenResourceError(), "TLS", errors.ConnectError),
+        (anyio.BrokenResourceError(), "TUNNEL", errors.ConnectError),
         (anyio.ClosedResourceError(), "WRITE", errors.ConnectionLost),
         (anyio.BusyResourceError("reading"), "HEAD", errors.ConnectionLost),
         (anyio.ConnectionFailed("no"), "CONNECT", errors.ConnectError),
@@ -132,11 +138,31 @@ def test_urllib3_rows(
 )
 def test_h11_rows(error: Exception, stage: str, expected: type[Exception]) -> None:
     """What h11, anyio and the system raise becomes one of ours, by the stage it came at."""
-    attempt = h11_failures.Attempt(REQUEST)
-    attempt.stage = h11_failures.Stage[stage]
-    ours = h11_failures.translate(error, attempt)
+    attempt = Attempt(REQUEST)
+    attempt.stage = Stage[stage]
+    ours = translate(error, attempt, h11_failures.TABLE)
     assert type(ours) is expected
     assert "GET https://example.invalid/path:" in str(ours)
+
+
+@pytest.mark.parametrize(
+    ("causes", "named"),
+    [
+        ([ConnectionRefusedError(111, "Connect call failed")], "(Connection refused)"),
+        (
+            [ConnectionRefusedError(111, "a"), ConnectionRefusedError(111, "b")],
+            "(Connection refused)",
+        ),
+        ([OSError("no route"), ConnectionResetError()], "(no route; ConnectionResetError)"),
+    ],
+)
+def test_h11_names_the_reasons(causes: list[OSError], named: str) -> None:
+    """Where all addresses of a host fail, the text gives the reason of each, once."""
+    error = OSError("All connection attempts failed")
+    error.__cause__ = causes[0] if len(causes) == 1 else ExceptionGroup("several", causes)
+    attempt = Attempt(REQUEST)
+    attempt.stage = Stage.CONNECT
+    assert f"connecting failed {named}" in str(translate(error, attempt, h11_failures.TABLE))
 
 
 @pytest.mark.parametrize("failures", [h11_failures, urllib3_failures], ids=["h11", "urllib3"])
@@ -149,9 +175,9 @@ def test_no_row_is_hidden(failures: ModuleType) -> None:
 @pytest.mark.parametrize("failures", [h11_failures, urllib3_failures], ids=["h11", "urllib3"])
 def test_what_is_known_travels_along(failures: ModuleType) -> None:
     """An error says how far the request came, also after pickling."""
-    attempt = failures.Attempt(REQUEST)
-    attempt.stage, attempt.sent_whole, attempt.reused = failures.Stage.HEAD, True, True
-    ours = failures.translate(ConnectionResetError("reset"), attempt)
+    attempt = Attempt(REQUEST)
+    attempt.stage, attempt.sent_whole, attempt.reused = Stage.HEAD, True, True
+    ours = translate(ConnectionResetError("reset"), attempt, failures.TABLE)
     copy = pickle.loads(pickle.dumps(ours))
     assert (copy.may_have_arrived, copy.reused_connection) == (True, True)
     assert str(copy) == str(ours)
@@ -160,9 +186,9 @@ def test_what_is_known_travels_along(failures: ModuleType) -> None:
 @pytest.mark.parametrize("failures", [h11_failures, urllib3_failures], ids=["h11", "urllib3"])
 def test_foreign_errors_pass(failures: ModuleType) -> None:
     """What the caller's body raised, and what is already ours, is left alone."""
-    attempt = failures.Attempt(REQUEST)
+    attempt = Attempt(REQUEST)
     mine = OSError("of the caller's file")
     attempt.caller_error = mine
-    assert failures.translate(mine, attempt) is mine
+    assert translate(mine, attempt, failures.TABLE) is mine
     ours = errors.ConnectError("already ours")
-    assert failures.translate(ours, attempt) is ours
+    assert translate(ours, attempt, failures.TABLE) is ours

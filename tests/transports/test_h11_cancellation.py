@@ -1,143 +1,342 @@
-"""Cancelling the async transport anywhere costs nothing but the request."""
+"""Interrupting the async transport anywhere costs nothing but the request.
+
+Every exchange below is interrupted at its first suspension, at its second, and so on until it comes
+to its end. After each, the only slot there is must be free, and the next answer must be the right
+one: every answer names the request it belongs to.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+import gc
+from contextlib import AsyncExitStack, ExitStack
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
 import pytest
+import sniffio
 
+from tinker_lite.errors import TransportClosed
 from tinker_lite.http import Request
-from tinker_lite_conformance.transport.adversary import Adversary, Peer
+from tinker_lite_conformance.transport.adversary import Adversary, Peer, ok
 from tinker_lite_conformance.transport.bench import BOUNDED
 from tinker_lite_conformance.transport.certificates import make_certificates
+from tinker_lite_conformance.transport.proxy import tunnel
 from tinker_lite_h11 import H11Transport
 from tinker_lite_h11.pool import MAX_OPENINGS
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+    from typing import TypeAlias
 
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n"
-N_CHECKPOINTS = 40  # more than any of these exchanges passes on loopback
+    Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+
+N_SUSPENSIONS = 500  # more than any of these exchanges has
+FILLER = b"x" * 300_000
 
 
 def answer(peer: Peer) -> None:
-    """Answer every request, in two parts and chunked."""
-    while peer.request() is not None:
-        peer.send(CHUNKED)
-        peer.send(b"4\r\nlast\r\n0\r\n\r\n")
+    """Answer every request with its request line, framed as its path says."""
+    while received := peer.request():
+        body = received.line.encode() + FILLER
+        if "/chunked" in received.line:
+            pieces = (body[:10], body[10:])
+            peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            peer.send(*(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces), b"0\r\n\r\n")
+        elif "/close" in received.line:
+            peer.send(b"HTTP/1.1 200 OK\r\n\r\n", body[:10], body[10:])
+            peer.say_goodbye()
+            return
+        elif "/length" in received.line:
+            peer.send(ok(body)[:-100], body[-100:])
+        else:
+            peer.send(ok(received.line.encode()))
 
 
-def stalling(peer: Peer) -> None:
+def answer_early(peer: Peer) -> None:
+    """Answer to the head of a request, and read no more of it."""
+    received = peer.head()
+    if received is not None:
+        peer.send(ok(received.line.encode()))
+        peer.wait_for_end()
+
+
+def hold(peer: Peer) -> None:
     """Begin an answer and never end it."""
-    peer.request()
-    peer.send(CHUNKED)
-    peer.wait_for_end()
+    if peer.request() is not None:
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nbegin")
+        peer.wait_for_end()
 
 
-async def upload() -> AsyncIterator[bytes]:
+def forward(peer: Peer) -> None:
+    """Answer requests in the absolute form, as a proxy would."""
+    while received := peer.request():
+        assert "http://" in received.line
+        peer.send(ok(received.line.encode()))
+
+
+async def blocks() -> AsyncIterator[bytes]:
     """A body in several blocks, with waits between them."""
     for _ in range(3):
         await anyio.lowlevel.checkpoint()
         yield b"x" * 100_000
 
 
-def small(url: str) -> Request:
-    """A request sent in one write."""
-    return Request(method="GET", url=url, timeout=BOUNDED)
+async def ask(transport: H11Transport, url: str, *, upload: bool = False) -> None:
+    """Send a request and read its own answer."""
+    body = blocks() if upload else b""
+    method = "POST" if upload else "GET"
+    request = Request(method=method, url=url, body=body, timeout=BOUNDED)
+    read = await (await transport.send(request)).read()
+    assert read.removesuffix(FILLER).endswith(b"/" + url.rpartition("/")[2].encode() + b" HTTP/1.1")
 
 
-def large(url: str) -> Request:
-    """A request sent in blocks."""
-    return Request(method="POST", url=url, body=upload(), timeout=BOUNDED)
+async def leave(transport: H11Transport, url: str) -> None:
+    """Send a request, read the beginning of its answer and close it."""
+    response = await transport.send(Request(method="GET", url=url, timeout=BOUNDED))
+    await anext(response.iter_bytes())
+    await response.aclose()
 
 
-async def exchange(transport: H11Transport, request: Request, scope: anyio.CancelScope) -> None:
-    """Send a request and read its answer, unless cancelled."""
-    with scope:
-        assert await (await transport.send(request)).read() == b"firstlast"
+class Interrupted:
+    """Runs a coroutine, and interrupts it at one of its suspensions.
+
+    Args:
+        work: The coroutine.
+        at: The number of the suspension, from 1.
+        how: ``"scope"`` cancels a scope around it; ``"task"`` cancels its task, once, as asyncio
+            does; ``"woken"`` does so when what it waits for has come, but has not been told to it.
+    """
+
+    def __init__(self, work: Coroutine[Any, Any, None], at: int, how: str) -> None:
+        self._work = work
+        self._left = at
+        self._how = how
+        self._scope = anyio.CancelScope()
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether it came as far as that suspension."""
+        return self._left <= 0
+
+    async def run(self) -> None:
+        """Run until the end or the interruption."""
+        try:
+            with self._scope:
+                await self
+        except asyncio.CancelledError:
+            if self._how == "scope":
+                raise
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        resume = partial(self._work.send, None)
+        while True:
+            try:
+                waits_for = resume()
+            except StopIteration:
+                return
+            self._left -= 1
+            if self._left == 0:
+                self._interrupt(waits_for)
+            try:
+                resume = partial(self._work.send, (yield waits_for))
+            except BaseException as error:  # noqa: BLE001  # goes on into the coroutine
+                resume = partial(self._work.throw, error)
+
+    def _interrupt(self, waits_for: Any) -> None:
+        if self._how == "scope":
+            self._scope.cancel()
+            return
+        task = asyncio.current_task()
+        assert task is not None
+        if self._how == "woken" and waits_for is not None:  # a future
+            waits_for.add_done_callback(partial(_cancel, task))
+        else:
+            task.cancel()
 
 
-async def cancel_after(n_checkpoints: int, transport: H11Transport, request: Request) -> None:
-    """Start an exchange and cancel it after so many turns of the loop."""
-    scope = anyio.CancelScope()
+def _cancel(task: asyncio.Task[Any], _: object) -> None:
+    task.cancel()
+
+
+async def sweep(work: Work, next_one: Callable[[str], Awaitable[None]]) -> None:
+    """Interrupt the work at every suspension, in every way, each followed by another request."""
+    runs_asyncio = sniffio.current_async_library() == "asyncio"
+    for how in ("scope", "task", "woken") if runs_asyncio else ("scope",):
+        for at in range(1, N_SUSPENSIONS):
+            was_interrupted = await interrupt(work(), at, how)
+            await next_one(f"/{how}-{at}")
+            if not was_interrupted:
+                break
+        else:
+            pytest.fail("the exchange does not come to its end")
+        assert at > 2, "sending and receiving suspend at least once each"
+    gc.collect()  # a connection that nobody closed complains here
+
+
+async def interrupt(work: Coroutine[Any, Any, None], at: int, how: str) -> bool:
+    """Run work in a task of its own and interrupt it; False if it ended before."""
+    interrupted = Interrupted(work, at, how)
     async with anyio.create_task_group() as group:
-        group.start_soon(exchange, transport, request, scope)
-        for _ in range(n_checkpoints):
-            await anyio.lowlevel.checkpoint()
-        scope.cancel()
+        group.start_soon(interrupted.run)
+    return interrupted.is_interrupted
 
 
-@pytest.mark.parametrize("make", [small, large])
-@pytest.mark.parametrize("reused", [False, True], ids=["new connection", "kept connection"])
-@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
-async def test_cancel_at_every_checkpoint(
-    make: Callable[[str], Request], reused: bool, secure: bool
-) -> None:
-    """Wherever an exchange is cancelled, the only slot is free again and the next request works."""
-    tls: ssl.SSLContext | None = make_certificates().server if secure else None
-    trust = make_certificates().trusting if secure else None
-    with Adversary(answer, tls=tls) as server:
+WAYS = ["plain", "TLS", "unix", "forwarded", "tunnel", "tunnel by TLS"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kept", [False, True], ids=["new connection", "kept connection"])
+async def test_every_way(way: str, kept: bool) -> None:
+    """However a connection is opened, an interruption there or later costs no slot."""
+    certificates = make_certificates()
+    with ExitStack() as stack:
+        secure = certificates.server if way not in {"plain", "unix", "forwarded"} else None
+        listen = "unix" if way == "unix" else "127.0.0.1"
+        origin = stack.enter_context(Adversary(answer, tls=secure, listen=listen))
+        proxy = None
+        if way in {"forwarded", "tunnel", "tunnel by TLS"}:
+            script = forward if way == "forwarded" else tunnel
+            to_proxy = certificates.server if way == "tunnel by TLS" else None
+            proxy = stack.enter_context(Adversary(script, tls=to_proxy)).url("")
         async with H11Transport(
-            ssl_context=trust,
+            proxy=proxy,
+            verify=certificates.trusting,
+            max_connections=1,
             max_connections_per_host=1,
-            max_idle_per_host=1 if reused else 0,
+            max_idle_per_host=1 if kept else 0,
         ) as transport:
-            for n_checkpoints in range(N_CHECKPOINTS):
-                if reused:
-                    assert await (await transport.send(small(server.url()))).read()
-                await cancel_after(n_checkpoints, transport, make(server.url()))
-                response = await transport.send(small(server.url()))
-                assert await response.read() == b"firstlast"
+
+            async def exchange() -> None:
+                await ask(transport, origin.url("/small"))
+
+            async def follow(path: str) -> None:
+                await ask(transport, origin.url(path))
+
+            if kept:
+                await follow("/first")
+            await sweep(exchange, follow)
 
 
-async def test_cancel_while_waiting_for_a_slot() -> None:
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+@pytest.mark.parametrize("path", ["/length", "/chunked", "/close"])
+@pytest.mark.parametrize("read_whole", [True, False], ids=["read whole", "left early"])
+async def test_every_body(path: str, read_whole: bool, secure: bool) -> None:
+    """However a body is framed, an interruption while it is read or closed costs no slot."""
+    certificates = make_certificates()
+    with Adversary(answer, tls=certificates.server if secure else None) as server:
+        async with H11Transport(
+            verify=certificates.trusting, max_connections=1, max_connections_per_host=1
+        ) as transport:
+
+            async def exchange() -> None:
+                await (ask if read_whole else leave)(transport, server.url(path))
+
+            async def follow(path: str) -> None:
+                await ask(transport, server.url(path))
+
+            await sweep(exchange, follow)
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+@pytest.mark.parametrize("script", [answer, answer_early])
+async def test_uploads(script: Callable[[Peer], None], secure: bool) -> None:
+    """An upload may be interrupted anywhere, also while an early answer comes in."""
+    certificates = make_certificates()
+    tls = certificates.server if secure else None
+    with Adversary(script, tls=tls) as server, Adversary(answer, tls=tls) as other:
+        async with H11Transport(
+            verify=certificates.trusting, max_connections=1, max_connections_per_host=1
+        ) as transport:
+
+            async def exchange() -> None:
+                await ask(transport, server.url("/upload"), upload=True)
+
+            async def follow(path: str) -> None:  # which closes an idle connection to the server
+                await ask(transport, other.url(path))
+
+            await sweep(exchange, follow)
+
+
+@pytest.mark.parametrize("wait_for", ["host", "total"])
+async def test_waiting(wait_for: str) -> None:
+    """A waiter for either kind of slot gives back exactly what it holds, wherever it is stopped."""
+    with Adversary(hold) as holding, Adversary(answer) as server:
+        same_host = wait_for == "host"
+        async with H11Transport(
+            max_connections=None if same_host else 1, max_connections_per_host=1
+        ) as transport:
+            url = server.url("/length" if same_host else "/small")
+            held_url = server.url("/length") if same_host else holding.url()
+
+            async def exchange() -> None:
+                held = await transport.send(Request(method="GET", url=held_url, timeout=BOUNDED))
+                async with AsyncExitStack() as stack, anyio.create_task_group() as group:
+                    stack.push_async_callback(held.aclose)
+
+                    async def release() -> None:
+                        await anyio.wait_all_tasks_blocked()
+                        await held.aclose()
+
+                    group.start_soon(release)
+                    await ask(transport, url)
+
+            async def follow(path: str) -> None:
+                await ask(transport, server.url(path))
+
+            await sweep(exchange, follow)
+
+
+@pytest.mark.parametrize("how", ["scope", "task", "woken"])
+async def test_closing(how: str) -> None:
+    """A transport whose closing is interrupted is closed all the same, with every connection."""
+    if sniffio.current_async_library() != "asyncio":
+        how = "scope"  # trio knows no other
+    with Adversary(hold) as held, Adversary(answer) as server:
+        for at in range(1, N_SUSPENSIONS):
+            transport = H11Transport()
+            for _ in range(3):
+                await transport.send(Request(method="GET", url=held.url(), timeout=BOUNDED))
+            await ask(transport, server.url("/idle"))
+            was_interrupted = await interrupt(transport.aclose(), at, how)
+            with pytest.raises(TransportClosed, match="has been closed"):
+                await ask(transport, server.url("/closed"))
+            gc.collect()
+            if not was_interrupted:
+                return
+    pytest.fail("the closing does not come to its end")
+
+
+async def test_the_queue_goes_on() -> None:
     """A waiter that is cancelled leaves the queue, and the slot goes to the one behind it."""
     scope = anyio.CancelScope()
     answered: list[str] = []
 
-    async def ask(name: str) -> None:
-        assert await (await transport.send(small(server.url()))).read() == b"firstlast"
-        answered.append(name)
+    async def wait(path: str) -> None:
+        await ask(transport, server.url(path))
+        answered.append(path)
 
     async def give_up() -> None:
         with scope:
-            await ask("given up")
+            await wait("/given-up")
 
-    with Adversary(stalling, answer) as server:
+    with Adversary(hold, answer) as server:
         async with H11Transport(max_connections_per_host=1) as transport:
-            held = await transport.send(small(server.url()))
+            held = await transport.send(Request(method="GET", url=server.url(), timeout=BOUNDED))
             async with anyio.create_task_group() as group:
                 group.start_soon(give_up)
-                group.start_soon(ask, "behind it")
+                group.start_soon(wait, "/behind-it")
                 await anyio.wait_all_tasks_blocked()
                 scope.cancel()
                 await held.aclose()
-    assert answered == ["behind it"]
+    assert answered == ["/behind-it"]
 
 
 async def test_many_requests_at_once() -> None:
     """More requests than connections may be opened at a time all get their answers."""
-
-    async def ask() -> None:
-        assert await (await transport.send(small(server.url()))).read() == b"firstlast"
-
     with Adversary(answer) as server:
         async with H11Transport() as transport, anyio.create_task_group() as group:
-            for _ in range(MAX_OPENINGS + 20):
-                group.start_soon(ask)
-
-
-async def test_cancel_between_parts_of_the_body() -> None:
-    """A body given up half-way drops its connection; the next request gets a new one."""
-    with Adversary(stalling, answer) as server:
-        async with H11Transport(max_connections_per_host=1) as transport:
-            response = await transport.send(small(server.url()))
-            with anyio.move_on_after(0.05) as scope:
-                await response.read()
-            assert scope.cancelled_caught
-            response = await transport.send(small(server.url()))
-            assert await response.read() == b"firstlast"
-            assert server.n_connections == 2
+            for number in range(MAX_OPENINGS + 20):
+                group.start_soon(ask, transport, server.url(f"/{number}"))

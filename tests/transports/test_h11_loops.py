@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import gc
+import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from tinker_lite.errors import TransportClosed
-from tinker_lite.http import Request
-from tinker_lite_conformance.transport.adversary import Adversary, Peer, ok
+from tinker_lite.http import Request, Timeout
+from tinker_lite_conformance.transport.adversary import WAIT_S, Adversary, Peer, ok
 from tinker_lite_conformance.transport.bench import BOUNDED
 from tinker_lite_h11 import H11Transport
 
@@ -68,3 +71,40 @@ def test_closing_closes_for_every_loop() -> None:
     anyio.run(transport.aclose)
     with pytest.raises(TransportClosed, match="has been closed"):
         anyio.run(ask, transport, "http://127.0.0.1:1/")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_closing_ends_what_other_loops_wait_for(backend: str) -> None:
+    """Requests that another loop has under way, or that wait there for a slot, end at once."""
+    arrived = threading.Event()
+    refused: list[str] = []
+
+    def hold(peer: Peer) -> None:
+        peer.request()
+        arrived.set()
+        peer.wait_for_end()
+
+    with Adversary(hold) as server:
+        transport = H11Transport(max_connections=1)
+
+        async def wait(path: str) -> None:
+            request = Request(method="GET", url=server.url(path), timeout=Timeout.of(None))
+            with pytest.raises(TransportClosed):
+                await transport.send(request)
+            refused.append(path)
+
+        async def wait_twice() -> None:
+            async with anyio.create_task_group() as group:
+                group.start_soon(wait, "/under-way")
+                await anyio.to_thread.run_sync(arrived.wait, WAIT_S)
+                group.start_soon(wait, "/waits")
+                await anyio.wait_all_tasks_blocked()
+                is_waiting.set()
+
+        is_waiting = threading.Event()
+        with ThreadPoolExecutor(1) as threads:
+            elsewhere = threads.submit(partial(anyio.run, wait_twice, backend=backend))
+            assert is_waiting.wait(WAIT_S)
+            anyio.run(transport.aclose)
+            elsewhere.result(WAIT_S)
+        assert sorted(refused) == ["/under-way", "/waits"]

@@ -1,154 +1,135 @@
-"""The kit itself: numbered, sourced, and able to fail."""
+"""The kit itself: numbered, sourced, declared, and able to see what it looks for."""
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import re
-from typing import TYPE_CHECKING, Any
+import ssl
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tinker_lite.errors import ConnectionLost, TransportError, TruncatedBody
-from tinker_lite.http import Request, Response
-from tinker_lite_conformance.transport import AsyncTransportCases, TransportCases
-from tinker_lite_conformance.transport.bench import Kit
-from tinker_lite_conformance.transport.forms import BlockingSubject
-from tinker_lite_urllib3 import Urllib3Transport
+from tests.rules.sources import ROOT
+from tinker_lite_conformance.transport import (
+    CAPABILITIES,
+    AsyncTransportCases,
+    Options,
+    TransportCases,
+)
+from tinker_lite_conformance.transport.capabilities import needs, needs_of, reason_to_skip
+from tinker_lite_conformance.transport.catalogue import catalogue, entry_of
+from tinker_lite_conformance.transport.subject import drive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 CASES = dict(inspect.getmembers(AsyncTransportCases, inspect.iscoroutinefunction))
-NUMBERED = re.compile(r"(T-\d\d): [^\n]+\.\n\n\s*Source: [^\n]+\.\s*\Z")
+ENTRIES = catalogue(AsyncTransportCases)
 
 
 def test_every_case_has_a_number_a_sentence_and_a_source() -> None:
     """The docstring of a case is its entry in the list of rules; the number is in its name too."""
-    assert len(CASES) > 40
+    assert len(ENTRIES) >= 120
     for name, case in CASES.items():
-        match = NUMBERED.match(case.__doc__ or "")
-        assert match is not None, name
-        assert name.startswith(f"test_{match[1].lower().replace('-', '')}_")
+        number = entry_of(case).number
+        assert name.startswith(f"test_{number.lower().replace('-', '')}_"), name
+
+
+def test_a_case_without_a_source_is_refused() -> None:
+    """The list takes no case that does not say what it rests on."""
+
+    def case() -> None:
+        """T-999: something holds."""
+
+    with pytest.raises(ValueError, match=r"case has no number, one sentence and a source"):
+        entry_of(case)
 
 
 def test_no_number_is_given_twice() -> None:
-    """Numbers name cases for good."""
-    numbers = [name[:8] for name in CASES]
-    assert len(numbers) == len(set(numbers))
+    """Numbers name cases for good, and the list is in their order."""
+    numbers = [int(entry.number[2:]) for entry in ENTRIES]
+    assert numbers == sorted(set(numbers))
+
+
+def test_no_case_hides_another() -> None:
+    """Two classes of cases never use the same name, of which one would be lost."""
+    owners = [vars(base) for base in AsyncTransportCases.__mro__]
+    for name in CASES:
+        assert sum(name in owner for owner in owners) == 1, name
 
 
 @pytest.mark.parametrize("promise", range(1, 9))
 def test_every_promise_of_the_seam_has_a_case(promise: int) -> None:
     """The sources name each promise at least once."""
-    sources = " ".join(case.__doc__ or "" for case in CASES.values())
+    sources = " ".join(entry.source for entry in ENTRIES)
     assert re.search(rf"seam, promises? (\d and )?{promise}\b", sources)
 
 
 def test_both_forms_have_the_same_cases() -> None:
-    """What an async transport must do, a blocking one must do too."""
-    blocking = {name for name in dir(TransportCases) if name.startswith("test_")}
-    assert blocking == set(CASES)
+    """What an async transport must do, a blocking one must do too, with the same needs."""
+    assert catalogue(TransportCases) == ENTRIES
 
 
-class _Wrapped:
-    """A good transport, to be broken in one way."""
-
-    def __init__(self) -> None:
-        self.inner = Urllib3Transport(max_connections_per_host=1)
-
-    def send(self, request: Request) -> Response:
-        return self.inner.send(request)
-
-    def close(self) -> None:
-        self.inner.close()
+def test_every_capability_is_needed_by_a_case() -> None:
+    """A capability that no case needs would be a question without a meaning; trio is a loop."""
+    needed = {name for entry in ENTRIES for name in entry.needs}
+    assert needed | {"trio"} == set(CAPABILITIES)
+    assert all(sentence.endswith(".") for sentence in CAPABILITIES.values())
 
 
-class _Retries(_Wrapped):
-    """Repeats what was lost."""
-
-    def send(self, request: Request) -> Response:
-        try:
-            return self.inner.send(request)
-        except ConnectionLost:
-            return self.inner.send(request)
+def test_the_guide_lists_the_capabilities() -> None:
+    """docs/conformance.md has the table as it is here."""
+    text = (ROOT / "docs" / "conformance.md").read_text(encoding="utf-8")
+    assert dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", text, re.MULTILINE)) == CAPABILITIES
 
 
-class _FollowsRedirects(_Wrapped):
-    """Goes where the answer points."""
-
-    def send(self, request: Request) -> Response:
-        response = self.inner.send(request)
-        if response.headers.get("location"):
-            response.read()
-            return self.inner.send(request)
-        return response
+def test_a_case_that_takes_the_kit_needs_sockets() -> None:
+    """The signature says it; the cases that a transport in process can run take the prober."""
+    in_process = [entry.number for entry in ENTRIES if "sockets" not in entry.needs]
+    assert in_process == [entry.number for entry in ENTRIES if int(entry.number[2:]) >= 200]
+    assert len(in_process) >= 15
 
 
-class _NamesItself(_Wrapped):
-    """Adds a header of its own."""
+def test_needs_add_up_and_stay_in_the_order_of_the_table() -> None:
+    """A case has its own needs and those of its class."""
 
-    def send(self, request: Request) -> Response:
-        headers = request.headers.merged([("User-Agent", "me")])
-        return self.inner.send(
-            Request(method=request.method, url=request.url, headers=headers, body=request.body)
-        )
+    @needs("proxies")
+    class Cases:
+        @needs("trio", "http2")
+        def case(self) -> None: ...
 
-
-class _SwallowsShortBodies(_Wrapped):
-    """Takes the end of the connection for the end of the body."""
-
-    def send(self, request: Request) -> Response:
-        response = self.inner.send(request)
-
-        def body() -> Iterator[bytes]:
-            try:
-                yield from response.iter_bytes()
-            except TruncatedBody:
-                return
-
-        return Response(response.status, response.headers, body(), close=response.close)
-
-
-class _LeaksErrors(_Wrapped):
-    """Lets errors out that are not of the seam."""
-
-    def send(self, request: Request) -> Response:
-        try:
-            return self.inner.send(request)
-        except TransportError as error:
-            raise OSError from error
-
-
-class _DeniesArrival(_Wrapped):
-    """Says of every failure that nothing arrived."""
-
-    def send(self, request: Request) -> Response:
-        try:
-            return self.inner.send(request)
-        except TransportError as error:
-            error.may_have_arrived = False
-            raise
+    assert needs_of(Cases.case) == ("proxies", "http2", "trio")
+    assert reason_to_skip(Cases.case, {"trio": "no"}) == "lacks trio: no"
+    assert reason_to_skip(Cases.case, {"sockets": "none"}) is None
 
 
 @pytest.mark.parametrize(
-    ("broken", "case", "arguments"),
+    "misspell",
     [
-        (_Retries, "test_t44_lost_on_reuse", {}),
-        (_Retries, "test_t45_lost_before_an_answer", {"reset": False}),
-        (_FollowsRedirects, "test_t36_redirects", {}),
-        (_NamesItself, "test_t13_nothing_added", {"body": b""}),
-        (_SwallowsShortBodies, "test_t20_short_body",
-         {"answer": b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort"}),
-        (_LeaksErrors, "test_t46_refused", {}),
-        (_LeaksErrors, "test_t24_bad_head", {"head": b"nonsense\r\n\r\n"}),
-        (_DeniesArrival, "test_t45_lost_before_an_answer", {"reset": False}),
+        lambda: needs("proxy"),
+        lambda: type("Cases", (TransportCases,), {"lacks": {"proxy": "none"}}),
     ],
-)  # fmt: skip
-def test_a_broken_transport_fails_its_case(
-    broken: Callable[[], _Wrapped], case: str, arguments: dict[str, Any]
-) -> None:
-    """Each broken transport fails the case that names its fault; a whole one passes it."""
-    run = getattr(TransportCases(), case)
-    run(kit=Kit(lambda _trust, _most: BlockingSubject(_Wrapped())), **arguments)
-    with pytest.raises((AssertionError, OSError, ConnectionLost, pytest.fail.Exception)):
-        run(kit=Kit(lambda _trust, _most: BlockingSubject(broken())), **arguments)
+    ids=["of a case", "of a candidate"],
+)
+def test_a_misspelt_capability_is_refused(misspell: Callable[[], object]) -> None:
+    """It would silently change what is tested."""
+    with pytest.raises(ValueError, match="no capability called 'proxy'; there are sockets, "):
+        misspell()
+
+
+def test_options_default_to_the_choice_of_the_transport() -> None:
+    """A case names only what it is about."""
+    assert Options() == (None, None, None)
+    context = ssl.create_default_context()
+    assert Options(verify=context).verify is context
+
+
+def test_a_blocking_case_that_suspends_is_a_defect() -> None:
+    """Over a blocking transport nothing may wait for a loop, and the driver says so."""
+
+    async def case() -> None:
+        await asyncio.sleep(0)
+
+    with pytest.raises(RuntimeError, match="waits for an event loop"):
+        drive(case())

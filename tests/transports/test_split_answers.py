@@ -13,16 +13,18 @@ from anyio.abc import ByteStream, SocketAttribute
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinker_lite.http import Request, Timeout, parse_target
+from tinker_lite.attempt import Attempt
+from tinker_lite.framing import BodyEnd, read_framing
+from tinker_lite.http import Origin, Request, Timeout
+from tinker_lite.pooling import PoolSize
+from tinker_lite.routes import Route
 from tinker_lite_h11.body import Body as H11Body
 from tinker_lite_h11.connection import Connection as H11Connection
 from tinker_lite_h11.exchange import Exchange
-from tinker_lite_h11.failures import Attempt
-from tinker_lite_h11.framing import frame_request
-from tinker_lite_h11.framing import read_framing as h11_framing
+from tinker_lite_h11.head import HeadReader
 from tinker_lite_h11.limits import Limits
-from tinker_lite_h11.pool import HostPool, PoolSize
-from tinker_lite_urllib3.answer import BodyEnd, read_framing, read_head
+from tinker_lite_h11.pool import Pool
+from tinker_lite_urllib3.answer import HeadReader as Urllib3HeadReader
 from tinker_lite_urllib3.body import UntilLastChunk, UntilLength
 
 if TYPE_CHECKING:
@@ -121,9 +123,9 @@ def test_urllib3_reads_the_same(
     """Head and body come out whole however their bytes are cut."""
     source = Pieces(cut(INTERIM + frame(body), places))
     reader: io.BufferedReader = io.BufferedReader(source, 64)
-    head = read_head(reader, 4096)
+    head = Urllib3HeadReader(reader, 4096).final()
     assert (head.status, dict(head.headers)["X"]) == (200, "y")
-    framing = read_framing("GET", head)
+    framing = read_framing("GET", head.status, head.version, head.headers)
     rest = (
         UntilLength(reader, framing.length)
         if framing.end is BodyEnd.LENGTH
@@ -138,16 +140,19 @@ def test_urllib3_reads_the_same(
 
 async def ask(pieces: list[bytes]) -> bytes:
     """The body that the async transport reads from these pieces."""
-    target = parse_target(REQUEST.url)
-    framing = frame_request(REQUEST, target)
     limits = Limits(REQUEST.timeout)
-    lease = await HostPool(PoolSize(None, 0, 1.0)).acquire(limits)
-    lease.attach(H11Connection(PieceStream(pieces)))
-    assert lease.connection is not None
-    exchange = Exchange(lease.connection, REQUEST, framing, limits, Attempt(REQUEST))
+    lease = Pool(PoolSize(None, None, 0, 1.0)).lease(Route(Origin("http", "127.0.0.1", 80)))
+    await lease.acquire(limits)
+    connection = H11Connection(PieceStream(pieces))
+    lease.attach(connection)
+    head = HeadReader("GET", REQUEST.max_head_bytes)
+    exchange = Exchange(
+        connection, head, b"GET / HTTP/1.1\r\n\r\n", b"", 0, limits, Attempt(REQUEST)
+    )
     answer = await exchange.run()
     assert answer.status_code == 200
-    body = H11Body(exchange, h11_framing("GET", framing.head, answer), lease)
+    headers = [(name.decode(), value.decode()) for name, value in answer.headers]
+    body = H11Body(exchange, read_framing("GET", 200, "1.1", headers), True, lease)
     read = b"".join([chunk async for chunk in body])
     await body.aclose()
     return read

@@ -1,21 +1,18 @@
-"""The blocking transport under interruption, and among threads."""
+"""The blocking transport among threads, and what it keeps of its connections."""
 
 from __future__ import annotations
 
 import gc
-import signal
 import threading
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
 
+from tinker_lite.errors import ConfigError
 from tinker_lite.http import Request
 from tinker_lite_conformance.transport.adversary import Adversary, Peer, ok
 from tinker_lite_conformance.transport.bench import BOUNDED
 from tinker_lite_urllib3 import Urllib3Transport
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 def get(url: str) -> Request:
@@ -27,41 +24,6 @@ def good(peer: Peer) -> None:
     """Answer every request."""
     while peer.request() is not None:
         peer.send(ok(b"good"))
-
-
-def press_ctrl_c() -> None:
-    """Interrupt the main thread."""
-    main = threading.main_thread().ident
-    assert main is not None
-    signal.pthread_kill(main, signal.SIGINT)
-
-
-def before_the_head(peer: Peer) -> None:
-    """Interrupt the client while it waits for an answer."""
-    peer.request()
-    press_ctrl_c()
-    peer.wait_for_end()
-
-
-def within_the_body(peer: Peer) -> None:
-    """Interrupt the client while it reads."""
-    peer.request()
-    peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", b"half")
-    press_ctrl_c()
-    peer.wait_for_end()
-
-
-@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs signals to threads")
-@pytest.mark.parametrize("script", [before_the_head, within_the_body])
-def test_an_interrupt_costs_no_slot(script: Callable[[Peer], None]) -> None:
-    """Ctrl-C during a request stops at once, and the only slot is free for the next one."""
-    with (
-        Adversary(script, good) as server,
-        Urllib3Transport(max_connections_per_host=1) as transport,
-    ):
-        with pytest.raises(KeyboardInterrupt):
-            transport.send(get(server.url())).read()
-        assert transport.send(get(server.url())).read() == b"good"
 
 
 def test_a_dropped_response_frees_its_slot() -> None:
@@ -127,8 +89,17 @@ def test_no_more_idle_connections_than_wanted() -> None:
         assert server.n_connections == 2
 
 
-@pytest.mark.parametrize("bounds", [{"max_connections_per_host": 0}, {"max_idle_per_host": -1}])
-def test_senseless_bounds(bounds: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    ("name", "bound"),
+    [
+        ("max_connections", 0),
+        ("max_connections_per_host", 0),
+        ("max_idle_per_host", -1),
+        ("idle_expiry_s", -1),
+    ],
+)
+def test_senseless_bounds(name: str, bound: int) -> None:
     """A bound that allows nothing is refused by name."""
-    with pytest.raises(ValueError, match=next(iter(bounds))):
-        Urllib3Transport(**bounds)  # type: ignore[arg-type]  # one of two ints
+    bounds: dict[str, Any] = {name: bound}
+    with pytest.raises(ConfigError, match=f"{name} must be"):
+        Urllib3Transport(**bounds)

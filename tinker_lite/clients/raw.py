@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, TypeVar
 from tinker_lite.config import Config, resolve
 from tinker_lite.engine.call import CallIO, R, perform, prepare, raise_for_status
 from tinker_lite.engine.retrieval import decoded_result, retrieve
-from tinker_lite.engine.transports import as_async, default_async, default_blocking, is_async
+from tinker_lite.engine.transports import (
+    as_async,
+    default_async,
+    default_blocking,
+    is_async,
+    one_transport,
+)
 from tinker_lite.engine.world import AnyioIO, BlockingIO, drive
 from tinker_lite.errors import ConfigError
 from tinker_lite.protocol.endpoints import BY_NAME, Endpoint
@@ -21,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tinker_lite.http import AnyTransport, Timeout, Transport
+    from tinker_lite.proxies import ProxiesTypes, Proxy
+    from tinker_lite.tls import CertTypes, VerifyTypes
     from tinker_lite.types import UntypedAPIFuture
     from tinker_lite.wire.urls import QueryValue
 
@@ -64,9 +72,19 @@ class Tinker:
         base_url: Where the service is; see ``ServiceClient``.
         api_key: The credential.
         transport: A blocking transport; the default one fits ``base_url``. It stays yours to close.
+        http_client: Another name for ``transport``.
         timeout: Seconds for one attempt, or a ``Timeout``.
         max_retries: How often a failed call is repeated.
         default_headers: Sent with every call.
+        proxy: A proxy for everything: ``http://[user:password@]host[:port]``, ``https://`` or,
+            with the extra ``socks``, ``socks5h://``.
+        proxies: Proxies by ``http``, ``https``, ``all`` or ``scheme://host[:port]``; None as a
+            value is no proxy. Without either, ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and
+            ``NO_PROXY`` count.
+        trust_env: False leaves those four variables out of account.
+        verify: Whom to trust: True, what the system trusts; a file or folder of certificate
+            authorities; an ``ssl.SSLContext``; False, everybody.
+        cert: A client certificate: a file, (certificate, key) or (certificate, key, password).
 
     Raises:
         ConfigError: A setting is missing or cannot work, or the transport is async.
@@ -78,16 +96,29 @@ class Tinker:
         base_url: str | None = None,
         api_key: str | None = None,
         transport: Transport | None = None,
+        http_client: Transport | None = None,
         timeout: float | Timeout | None = None,
         max_retries: int | None = None,
         default_headers: Mapping[str, str] | None = None,
+        proxy: str | Proxy | None = None,
+        proxies: ProxiesTypes | None = None,
+        trust_env: bool = True,
+        verify: VerifyTypes = True,
+        cert: CertTypes | None = None,
     ) -> None:
+        transport = one_transport(transport, http_client)
         self._config = resolve(
             base_url=base_url,
             api_key=api_key,
             timeout=timeout,
             max_retries=max_retries,
             default_headers=default_headers,
+            proxy=proxy,
+            proxies=proxies,
+            trust_env=trust_env,
+            verify=verify,
+            cert=cert,
+            has_transport=transport is not None,
         )
         if transport is not None and is_async(transport):
             raise ConfigError(
@@ -179,16 +210,29 @@ class AsyncTinker:
         base_url: str | None = None,
         api_key: str | None = None,
         transport: AnyTransport | None = None,
+        http_client: AnyTransport | None = None,
         timeout: float | Timeout | None = None,
         max_retries: int | None = None,
         default_headers: Mapping[str, str] | None = None,
+        proxy: str | Proxy | None = None,
+        proxies: ProxiesTypes | None = None,
+        trust_env: bool = True,
+        verify: VerifyTypes = True,
+        cert: CertTypes | None = None,
     ) -> None:
+        transport = one_transport(transport, http_client)
         self._config = resolve(
             base_url=base_url,
             api_key=api_key,
             timeout=timeout,
             max_retries=max_retries,
             default_headers=default_headers,
+            proxy=proxy,
+            proxies=proxies,
+            trust_env=trust_env,
+            verify=verify,
+            cert=cert,
+            has_transport=transport is not None,
         )
         self._owns_transport = transport is None
         self._transport = default_async(self._config) if transport is None else as_async(transport)

@@ -14,8 +14,7 @@ from tinker_lite.engine.farewell import wait_briefly, wait_briefly_async
 from tinker_lite.engine.runtime import Runtime, shared_runtime, task_runtime
 from tinker_lite.engine.session import FinishReason, Session
 from tinker_lite.engine.training import CreatedModel, TrainingOperations
-from tinker_lite.engine.transports import as_async, default_async
-from tinker_lite.errors import ConfigError
+from tinker_lite.engine.transports import as_async, default_async, one_transport
 from tinker_lite.protocol.validation import check_tinker_path, own_metadata
 from tinker_lite.types import GetServerCapabilitiesResponse, LoraConfig
 from tinker_lite.types.models import OptimizerConfig, adamw
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 
     from tinker_lite.engine.future import APIFuture
     from tinker_lite.http import AnyTransport, Timeout
+    from tinker_lite.proxies import ProxiesTypes, Proxy
+    from tinker_lite.tls import CertTypes, VerifyTypes
 
 __all__ = ["ServiceClient"]
 
@@ -50,6 +51,15 @@ class ServiceClient:
         timeout: Seconds for one attempt of a call, or a ``Timeout``.
         max_retries: How often a failed call is repeated.
         default_headers: Sent with every call.
+        proxy: A proxy for everything: ``http://[user:password@]host[:port]``, ``https://`` or,
+            with the extra ``socks``, ``socks5h://``.
+        proxies: Proxies by ``http``, ``https``, ``all`` or ``scheme://host[:port]``; None as a
+            value is no proxy. Without either, ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and
+            ``NO_PROXY`` count.
+        trust_env: False leaves those four variables out of account.
+        verify: Whom to trust: True, what the system trusts; a file or folder of certificate
+            authorities; an ``ssl.SSLContext``; False, everybody.
+        cert: A client certificate: a file, (certificate, key) or (certificate, key, password).
 
     Raises:
         ConfigError: A setting is missing or cannot work; the text names it.
@@ -68,7 +78,13 @@ class ServiceClient:
         timeout: float | Timeout | None = None,
         max_retries: int | None = None,
         default_headers: Mapping[str, str] | None = None,
+        proxy: str | Proxy | None = None,
+        proxies: ProxiesTypes | None = None,
+        trust_env: bool = True,
+        verify: VerifyTypes = True,
+        cert: CertTypes | None = None,
     ) -> None:
+        own_transport = one_transport(transport, http_client)
         config = resolve(
             base_url=base_url,
             api_key=api_key,
@@ -76,11 +92,17 @@ class ServiceClient:
             timeout=timeout,
             max_retries=max_retries,
             default_headers=default_headers,
+            proxy=proxy,
+            proxies=proxies,
+            trust_env=trust_env,
+            verify=verify,
+            cert=cert,
+            has_transport=own_transport is not None,
         )
         self._session = _session(
             config,
             shared_runtime(),
-            _one_transport(transport, http_client),
+            own_transport,
             user_metadata,
             display_name,
         )
@@ -366,14 +388,6 @@ class ServiceClient:
     def __reduce__(self) -> str | tuple[Any, ...]:
         """Refuse pickling and copying: a session belongs to one process."""
         raise TypeError("A ServiceClient cannot be pickled or copied; make one in each process.")
-
-
-def _one_transport(
-    transport: AnyTransport | None, http_client: AnyTransport | None
-) -> AnyTransport | None:
-    if transport is not None and http_client is not None:
-        raise ConfigError("Give transport or http_client, which are two names for one thing.")
-    return http_client if transport is None else transport
 
 
 def _session(

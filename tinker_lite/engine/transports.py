@@ -25,9 +25,30 @@ if TYPE_CHECKING:
 
     from tinker_lite.config import Config
 
-__all__ = ["ThreadedTransport", "as_async", "default_async", "default_blocking", "is_async"]
+__all__ = [
+    "ThreadedTransport",
+    "as_async",
+    "default_async",
+    "default_blocking",
+    "is_async",
+    "one_transport",
+]
 
 T = TypeVar("T")
+AnyTransportT = TypeVar("AnyTransportT", bound=AnyTransport)
+
+
+def one_transport(
+    transport: AnyTransportT | None, http_client: AnyTransportT | None
+) -> AnyTransportT | None:
+    """The transport that a caller gave, under either name of the argument.
+
+    Raises:
+        ConfigError: Both were given.
+    """
+    if transport is not None and http_client is not None:
+        raise ConfigError("Give transport or http_client, which are two names for one thing.")
+    return http_client if transport is None else transport
 
 
 def is_async(transport: AnyTransport) -> bool:
@@ -62,9 +83,11 @@ def default_async(config: Config) -> AsyncTransport:
         from tinker_lite.local import AsyncLocalTransport, open_service
 
         return AsyncLocalTransport(open_service(config.local_data_dir))
+    if config.proxies.use_socks:  # which only the blocking transport speaks
+        return ThreadedTransport(default_blocking(config))
     from tinker_lite_h11 import H11Transport
 
-    return H11Transport()
+    return H11Transport(proxy=config.proxies, verify=config.tls)
 
 
 def default_blocking(config: Config) -> Transport:
@@ -75,7 +98,7 @@ def default_blocking(config: Config) -> Transport:
         return LocalTransport(open_service(config.local_data_dir))
     from tinker_lite_urllib3 import Urllib3Transport
 
-    return Urllib3Transport()
+    return Urllib3Transport(proxy=config.proxies, verify=config.tls)
 
 
 class ThreadedTransport:

@@ -6,6 +6,7 @@ are read and written in a worker thread of anyio's, since they would hold up the
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterable, Callable, Generator, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -19,6 +20,7 @@ from tinker_lite.local.transport import (
     begin,
     check_head,
     check_poll,
+    check_total,
     closed_error,
     guarded,
     patience_s,
@@ -58,7 +60,9 @@ class AsyncLocalTransport:
         await anyio.lowlevel.checkpoint()
         if self._is_closed:
             raise closed_error(may_have_arrived=False)
+        started_s = time.monotonic()
         body = await _collected(request.body)
+        check_total(request.timeout, started_s)
         answer = await off_the_loop(partial(begin, self._service, request, body), len(body))
         if isinstance(answer, Promise):
             await self._wait(answer, request.timeout)

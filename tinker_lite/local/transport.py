@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import AsyncIterable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from tinker_lite.errors import (
     InvalidRequest,
@@ -19,7 +18,7 @@ from tinker_lite.errors import (
     TransportTimeout,
     TruncatedBody,
 )
-from tinker_lite.http import Request, Response, Timeout
+from tinker_lite.http import Request, Response, Timeout, parse_target
 from tinker_lite.local.exchange import Reply, ServiceClosed
 from tinker_lite.local.promises import Promise
 
@@ -50,15 +49,18 @@ class LocalTransport:
         """
         if self._is_closed:
             raise closed_error(may_have_arrived=False)
-        answer = begin(self._service, request, _collected(request.body))
+        started_s = time.monotonic()
+        body = _collected(request.body)
+        check_total(request.timeout, started_s)
+        answer = begin(self._service, request, body)
         if isinstance(answer, Promise):
             self._wait(answer, request.timeout)
             answer = self._service.answer(answer)
         check_head(answer, request)
         if isinstance(answer.body, bytes):
             return Response(answer.status, answer.headers, answer.body)
-        body = guarded(answer.body, request.timeout)
-        return Response(answer.status, answer.headers, body, close=body.close)
+        pieces = guarded(answer.body, request.timeout)
+        return Response(answer.status, answer.headers, pieces, close=pieces.close)
 
     def _wait(self, promise: Promise, timeout: Timeout) -> None:
         woken = threading.Event()
@@ -97,16 +99,30 @@ def begin(service: LocalService, request: Request, body: bytes) -> Reply | Promi
     """Hand a request to the service.
 
     Raises:
+        InvalidRequest: The URL is not one of HTTP.
         TransportClosed: The service is closed, or belongs to another process.
     """
-    parts = urlsplit(request.url)
-    origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    target = parse_target(request.url)
+    path, _, query = target.path.partition("?")
+    origin = f"{target.origin.scheme}://{target.host_header}"
     try:
-        return service.begin(
-            request.method, parts.path, parts.query, request.headers, body, origin=origin
-        )
+        return service.begin(request.method, path, query, request.headers, body, origin=origin)
     except ServiceClosed as error:
         raise TransportClosed(str(error), may_have_arrived=False) from error
+
+
+def check_total(timeout: Timeout, started_s: float) -> None:
+    """See that the caller's own body did not use up the time for the whole exchange.
+
+    Raises:
+        TransportTimeout: It did.
+    """
+    if timeout.total_s is not None and time.monotonic() - started_s > timeout.total_s:
+        raise TransportTimeout(
+            f"The request's body was not there within {timeout.total_s:g} s.",
+            phase="total",
+            may_have_arrived=False,
+        )
 
 
 def patience_s(service: LocalService, timeout: Timeout) -> float:

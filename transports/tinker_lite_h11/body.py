@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Protocol
 
 import h11
 
-from .exchange import BLOCK_BYTES
-from .failures import PeerClosed, Stage, translate
-from .framing import AnswerFraming, BodyEnd
+from tinker_lite.attempt import PeerClosed, Stage, translate
+from tinker_lite.framing import BodyEnd
+
+from .connection import BLOCK_BYTES
+from .failures import TABLE
 
 if TYPE_CHECKING:
+    from tinker_lite.framing import Framing
+
     from .exchange import Exchange
     from .pool import Lease
 
@@ -37,15 +41,19 @@ class _UntilLength:
     """A body of known length, past h11."""
 
     def __init__(self, exchange: Exchange, length: int) -> None:
-        early, _ = exchange.h11.trailing_data
+        early = exchange.head.rest
         self._exchange = exchange
         self._ready = early[:length]
         self._left = length - len(self._ready)
-        self.clean = len(early) <= length
+        self._early_is_clean = len(early) <= length
 
     @property
     def complete(self) -> bool:
         return self._left == 0
+
+    @property
+    def clean(self) -> bool:
+        return self._early_is_clean and not self._exchange.connection.is_ahead
 
     async def next(self) -> bytes:
         chunk, self._ready = self._ready, b""
@@ -64,10 +72,10 @@ class _UntilLastChunk:
 
     @property
     def clean(self) -> bool:
-        return not self._exchange.h11.trailing_data[0]
+        return not (self._exchange.head.rest or self._exchange.connection.is_ahead)
 
     async def next(self) -> bytes:
-        machine = self._exchange.h11
+        machine = self._exchange.head.machine
         ready: list[bytes] = []
         while not self.complete:
             event = machine.next_event()
@@ -87,7 +95,7 @@ class _UntilClose:
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        self._ready, _ = exchange.h11.trailing_data
+        self._ready = exchange.head.rest
         self.complete = False
         self.clean = False
         exchange.connection.trust_no_ragged_end()
@@ -109,13 +117,16 @@ class Body:
     Args:
         exchange: The exchange whose head is in.
         framing: How the body is framed.
-        lease: The connection's slot; ended by this object.
+        persistent: The connection may be used again after a body that ends in order.
+        lease: Owns the connection; ended by this object.
     """
 
-    def __init__(self, exchange: Exchange, framing: AnswerFraming, lease: Lease) -> None:
+    def __init__(
+        self, exchange: Exchange, framing: Framing, persistent: bool, lease: Lease
+    ) -> None:
         self._attempt = exchange.attempt
         self._attempt.stage = Stage.BODY
-        self._persistent = framing.persistent and self._attempt.sent_whole
+        self._persistent = persistent
         self._connection = exchange.connection
         self._lease = lease
         self._reader: _Reader = _reader(exchange, framing)
@@ -130,7 +141,7 @@ class Body:
         except Exception as error:
             await self._lease.discard()
             self._attempt.closed = self._connection.aborted
-            translated = translate(error, self._attempt)
+            translated = translate(error, self._attempt, TABLE)
             if translated is error:
                 raise
             raise translated from error
@@ -155,7 +166,7 @@ class Body:
         await self._lease.discard()
 
 
-def _reader(exchange: Exchange, framing: AnswerFraming) -> _Reader:
+def _reader(exchange: Exchange, framing: Framing) -> _Reader:
     if framing.end is BodyEnd.LENGTH:
         return _UntilLength(exchange, framing.length)
     if framing.end is BodyEnd.LAST_CHUNK:

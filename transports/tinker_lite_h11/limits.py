@@ -10,25 +10,22 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from tinker_lite.attempt import PhaseExpired
+
 if TYPE_CHECKING:
     from types import TracebackType
 
     from tinker_lite.errors import TimeoutPhase
     from tinker_lite.http import Timeout
 
-__all__ = ["Limits", "Listening", "PhaseExpired", "Window"]
-
-
-class PhaseExpired(Exception):  # noqa: N818  # internal: becomes TransportTimeout at the edge
-    """A limit ran out; the edge adds what it knows of the exchange."""
-
-    def __init__(self, phase: TimeoutPhase, limit_s: float) -> None:
-        super().__init__(f"the {phase} limit of {limit_s:g} s ran out")
-        self.phase: TimeoutPhase = phase
+__all__ = ["Limits", "Listening", "Window"]
 
 
 class Window:
-    """A bounded wait: ``with window: await ...`` raises ``PhaseExpired`` when its time is up."""
+    """A bounded wait: ``with window: await ...`` raises ``PhaseExpired`` when its time is up.
+
+    It may be entered again, for another wait until the same moment.
+    """
 
     __slots__ = ("_scope", "deadline", "limit_s", "phase")
 
@@ -100,19 +97,22 @@ class Limits:
         timeout: The request's limits.
     """
 
-    __slots__ = ("_end", "_timeout")
+    __slots__ = ("_end", "_pool", "_timeout")
 
     def __init__(self, timeout: Timeout) -> None:
         self._timeout = timeout
+        self._pool: Window | None = None
         total_s = timeout.total_s
         self._end = math.inf if total_s is None else anyio.current_time() + total_s
 
     def pool(self) -> Window:
-        """The wait for a connection slot."""
-        return self._window("pool", self._timeout.pool_s)
+        """The waits for slots, all of them together, from the first on."""
+        if self._pool is None:
+            self._pool = self._window("pool", self._timeout.pool_s)
+        return self._pool
 
     def connect(self) -> Window:
-        """The name look-up and TCP connect, for all addresses together."""
+        """Everything up to the stream that leads to the origin: TCP, and a proxy's tunnel."""
         return self._window("connect", self._timeout.connect_s)
 
     def tls(self) -> Window:

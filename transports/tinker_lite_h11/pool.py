@@ -1,24 +1,28 @@
 """Which connection serves a request, and who owns it.
 
-The invariant: a slot belongs to exactly one of the idle list and a ``Lease``. A lease ends once, by
-``keep`` or ``discard``; both free the slot before anything can suspend. All of this runs on one
-event loop, so that a step without ``await`` is atomic.
+The invariant: an open connection belongs to exactly one of the idle ones and a ``Lease``. A lease
+ends once, by ``keep`` or ``discard``, and gives back exactly the slots it holds by then. Whoever
+closes a connection holds a slot until it is closed, so that no more are open than the bounds say.
+All of this runs on one event loop, so that a step without ``await`` is atomic.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
 import anyio
 
+from .slots import Slots
+
 if TYPE_CHECKING:
-    from tinker_lite.http import Origin
+    from tinker_lite.pooling import PoolSize
+    from tinker_lite.routes import Route
 
     from .connection import Connection
     from .limits import Limits
 
-__all__ = ["HostPool", "Lease", "LoopPools", "PoolSize"]
+__all__ = ["Lease", "Pool"]
 
 # Opening a connection is work for the loop, above all with TLS. When 2,000 polls start at once, all
 # of them would share it and a third ran out of 5 s to connect in (measured); so many at a time, and
@@ -26,176 +30,165 @@ __all__ = ["HostPool", "Lease", "LoopPools", "PoolSize"]
 MAX_OPENINGS = 256
 
 
-class PoolSize:
-    """How many connections a pool holds for one host; None means no bound."""
+class _Host:
+    """What belongs to one route."""
 
-    __slots__ = ("idle_expiry_s", "max_connections", "max_idle")
+    __slots__ = ("idle", "slots")
 
-    def __init__(
-        self, max_connections: int | None, max_idle: int | None, idle_expiry_s: float
-    ) -> None:
-        if max_connections is not None and max_connections < 1:
-            message = f"max_connections_per_host must be at least 1, not {max_connections}"
-            raise ValueError(message)
-        if max_idle is not None and max_idle < 0:
-            message = f"max_idle_per_host must not be negative, as {max_idle} is"
-            raise ValueError(message)
-        self.max_connections = max_connections
-        self.max_idle = max_idle
-        self.idle_expiry_s = idle_expiry_s
+    def __init__(self, max_connections: int | None) -> None:
+        self.slots = Slots(max_connections)
+        self.idle: deque[Connection] = deque()  # oldest first
 
 
 class Lease:
-    """A slot held by one request, with its connection once there is one."""
+    """One request's right to a connection, and that connection once there is one."""
 
-    __slots__ = ("_pool", "connection")
+    __slots__ = ("_ended", "_held", "_host", "connection", "pool")
 
-    def __init__(self, pool: HostPool) -> None:
-        self._pool: HostPool | None = pool
+    def __init__(self, pool: Pool, host: _Host) -> None:
+        self.pool = pool
         self.connection: Connection | None = None
+        self._host = host
+        self._held: list[Slots] = []
+        self._ended = False
+
+    async def acquire(self, limits: Limits) -> None:
+        """Take a slot of the host, then one of all; and an idle connection if one is good.
+
+        However this ends, ``discard`` gives back what has been taken.
+        """
+        for slots in (self._host.slots, self.pool.total):
+            await slots.take(limits)
+            self._held.append(slots)
+        connection = await self.pool.find(self._host)
+        if connection is not None:
+            self.attach(connection)
 
     def attach(self, connection: Connection) -> None:
-        """Put a new connection into the slot."""
-        assert self._pool is not None, "the lease has ended"
+        """Own a connection."""
         self.connection = connection
-        self._pool.live.add(connection)
+        self.pool.live.add(connection)
 
     async def keep(self) -> None:
-        """Give the slot back with its connection, for the next request."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            assert self.connection is not None, "there is nothing to keep"
-            pool.live.discard(self.connection)
-            for surplus in pool.put_idle(self.connection):
-                await surplus.aclose()
+        """Leave the connection to the next request."""
+        if self._ended:
+            return
+        assert self.connection is not None, "there is nothing to keep"
+        self._end()
+        self.pool.put_idle(self._host, self.connection)
+        try:
+            await self.pool.trim(self._host)
+        finally:
+            self._give_back()
 
     async def discard(self) -> None:
-        """Give the slot back and close its connection."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            if self.connection is not None:
-                pool.live.discard(self.connection)
-            pool.free_slot()
+        """Close the connection, and only then let another be opened in its place."""
+        if self._ended:
+            return
+        self._end()
+        try:
             if self.connection is not None:
                 await self.connection.aclose()
+        finally:
+            self._give_back()
+
+    def _end(self) -> None:
+        self._ended = True
+        if self.connection is not None:
+            self.pool.live.discard(self.connection)
+
+    def _give_back(self) -> None:
+        for slots in self._held:
+            slots.give_back()
 
 
-class _Waiter:
-    __slots__ = ("event", "granted")
-
-    def __init__(self) -> None:
-        self.event = anyio.Event()
-        self.granted = False
-
-
-class HostPool:
-    """The connections to one origin."""
-
-    def __init__(self, size: PoolSize) -> None:
-        self._size = size
-        self._idle: deque[tuple[float, Connection]] = deque()  # oldest first
-        self._waiters: deque[_Waiter] = deque()
-        self._n_leases = 0
-        self.live: set[Connection] = set()
-
-    async def acquire(self, limits: Limits) -> Lease:
-        """Take a slot, first come, first served; with an idle connection if one is good."""
-        if self._size.max_connections is not None and self._n_leases >= self._size.max_connections:
-            await self._wait(limits)
-        else:
-            self._n_leases += 1
-        lease = Lease(self)
-        connection, dead = self._take_idle()
-        if connection is not None:
-            lease.attach(connection)
-        for one in dead:
-            await one.aclose()
-        return lease
-
-    async def _wait(self, limits: Limits) -> None:
-        waiter = _Waiter()
-        self._waiters.append(waiter)
-        try:
-            with limits.pool():
-                await waiter.event.wait()
-        except BaseException:
-            if waiter.granted:  # the slot came in the same moment as the interruption
-                self.free_slot()
-            else:
-                self._waiters.remove(waiter)
-            raise
-
-    def _take_idle(self) -> tuple[Connection | None, list[Connection]]:
-        """The youngest good connection, and those found to be past use."""
-        dead = self._expired()
-        while self._idle:
-            _, connection = self._idle.pop()
-            if not connection.is_dead():
-                return connection, dead
-            dead.append(connection)
-        return None, dead
-
-    def _expired(self) -> list[Connection]:
-        expired: list[Connection] = []
-        now = anyio.current_time() if self._idle else 0.0
-        while self._idle and self._idle[0][0] <= now:
-            expired.append(self._idle.popleft()[1])
-        return expired
-
-    def put_idle(self, connection: Connection) -> list[Connection]:
-        """Keep a connection and free its slot; those that come back are to be closed."""
-        surplus = self._expired()
-        self._idle.append((anyio.current_time() + self._size.idle_expiry_s, connection))
-        self.free_slot()
-        if self._size.max_idle is not None and len(self._idle) > self._size.max_idle:
-            surplus.append(self._idle.popleft()[1])
-        return surplus
-
-    def free_slot(self) -> None:
-        """Hand the slot to whoever has waited longest."""
-        if self._waiters:
-            waiter = self._waiters.popleft()
-            waiter.granted = True
-            waiter.event.set()
-        else:
-            self._n_leases -= 1
-
-    def all_connections(self) -> list[Connection]:
-        """Every connection, idle or live; the idle ones are forgotten."""
-        idle = [connection for _, connection in self._idle]
-        self._idle.clear()
-        return [*idle, *self.live]
-
-
-class LoopPools:
-    """The pools of one event loop, by origin.
+class Pool:
+    """The connections of one event loop.
 
     Attributes:
+        total: The slots of all hosts together.
         openings: Limits how many connections are opened at once.
+        dialling: Scopes of connections that are being opened and have no stream yet.
+        live: The connections that leases own.
     """
 
     def __init__(self, size: PoolSize) -> None:
-        self.openings = anyio.CapacityLimiter(MAX_OPENINGS)
+        self.total = Slots(size.max_connections)
+        self.openings = Slots(MAX_OPENINGS)
+        self.dialling: set[anyio.CancelScope] = set()
+        self.live: set[Connection] = set()
         self._size = size
-        self._hosts: dict[Origin, HostPool] = {}
+        self._hosts: dict[Route, _Host] = {}
+        # Oldest first, like those of each host: the oldest of all is the oldest of its host.
+        self._idle: OrderedDict[Connection, _Host] = OrderedDict()
 
-    def host(self, origin: Origin) -> HostPool:
-        """The pool of an origin."""
-        pool = self._hosts.get(origin)
-        if pool is None:
-            pool = self._hosts[origin] = HostPool(self._size)
-        return pool
+    def lease(self, route: Route) -> Lease:
+        """A lease that holds nothing yet."""
+        host = self._hosts.get(route)
+        if host is None:
+            host = self._hosts[route] = _Host(self._size.max_connections_per_host)
+        return Lease(self, host)
+
+    async def find(self, host: _Host) -> Connection | None:
+        """The host's youngest idle connection that is good; None when one is to be opened.
+
+        Those found to be past use are closed, each as soon as it is not counted any more.
+        """
+        await self._close_expired()
+        while host.idle:
+            connection = host.idle.pop()
+            del self._idle[connection]
+            if not connection.is_dead():
+                return connection
+            await connection.aclose()
+        bound = self._size.max_connections
+        while bound is not None and self._idle and self.total.n_taken + len(self._idle) > bound:
+            await self._pop_oldest().aclose()
+        return None
+
+    def put_idle(self, host: _Host, connection: Connection) -> None:
+        """Keep a connection for the next request."""
+        connection.idle_until = anyio.current_time() + self._size.idle_expiry_s
+        host.idle.append(connection)
+        self._idle[connection] = host
+
+    async def trim(self, host: _Host) -> None:
+        """Close the idle connections that are too old or too many."""
+        most = self._size.max_idle_per_host
+        while most is not None and len(host.idle) > most:
+            connection = host.idle.popleft()
+            del self._idle[connection]
+            await connection.aclose()
+        await self._close_expired()
+
+    async def _close_expired(self) -> None:
+        while self._idle and next(iter(self._idle)).idle_until <= anyio.current_time():
+            await self._pop_oldest().aclose()
+
+    def _pop_oldest(self) -> Connection:
+        connection, host = self._idle.popitem(last=False)
+        host.idle.popleft()
+        return connection
 
     async def aclose(self) -> None:
         """Close every connection; requests under way fail."""
-        for connection in self._all_connections():
-            connection.aborted = True
-            await connection.aclose()
+        self.let_go()
+        async with anyio.create_task_group() as group:  # an interruption leaves none out
+            for connection in self._connections():
+                group.start_soon(connection.aclose)
+
+    def let_go(self) -> None:
+        """End every connection and every wait without suspending, on the pool's own loop."""
+        self.abandon()
+        for slots in (self.openings, self.total, *(host.slots for host in self._hosts.values())):
+            slots.lift()
+        for scope in list(self.dialling):
+            scope.cancel()
 
     def abandon(self) -> None:
-        """Let go of every socket without the event loop."""
-        for connection in self._all_connections():
+        """Let go of every socket without the event loop, which may be over."""
+        for connection in self._connections():
             connection.abandon()
 
-    def _all_connections(self) -> list[Connection]:
-        return [one for pool in self._hosts.values() for one in pool.all_connections()]
+    def _connections(self) -> list[Connection]:
+        return [*self._idle, *self.live]

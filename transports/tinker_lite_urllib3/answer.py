@@ -1,4 +1,4 @@
-"""Reading an answer: its head, strictly, and how its body is framed.
+"""Reading the head of an answer, strictly.
 
 Why not http.client's own reader: it takes the first interim answer but 100 for the final one, reads
 chunk sizes such as ``-1`` and ``0x5``, does not look at what stands between two chunks, and bounds
@@ -8,23 +8,21 @@ a head at 6.5 MB only.
 from __future__ import annotations
 
 import re
-from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from .failures import BadAnswer, HeadTooLarge, PeerClosed
+from tinker_lite.attempt import BadAnswer, HeadTooLarge, PeerClosed
 
 if TYPE_CHECKING:
     import io
+    from collections.abc import Callable
 
-__all__ = ["Answer", "AnswerHead", "BodyEnd", "Framing", "read_framing", "read_head"]
+__all__ = ["Answer", "AnswerHead", "HeadReader"]
 
 MAX_INTERIM_ANSWERS = 100  # 1xx before the final answer; more is an attack or a loop
-MAX_LENGTH_DIGITS = 18
 SWITCHING_PROTOCOLS = 101
 FIRST_FINAL_STATUS = 200
-BODILESS_STATUS = frozenset({204, 304})
 
-_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\x00\r\n]*)?")
+_STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: [^\x00\r\n]*)?")
 _FIELD_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00\r\n]*?)[ \t]*")
 
 
@@ -37,7 +35,7 @@ class Answer:
         """Take what http.client passes."""
 
     def begin(self, **_: object) -> None:
-        """Nothing: ``read_head`` reads."""
+        """Nothing: ``HeadReader`` reads."""
 
     def close(self) -> None:
         """Nothing to close."""
@@ -54,119 +52,68 @@ class AnswerHead(NamedTuple):
     version: str
     headers: list[tuple[str, str]]
 
-    def values(self, name: str) -> list[str]:
-        """Every element of the comma-separated headers of this name, in lower case."""
-        return [
-            element.strip().lower()
-            for key, value in self.headers
-            if key.lower() == name
-            for element in value.split(",")
-        ]
 
+class HeadReader:
+    """Reads the heads that come in answer to one request: interim ones, then the final one.
 
-def read_head(reader: io.BufferedReader, max_bytes: int) -> AnswerHead:
-    """Read up to the end of the final answer's head.
-
-    Raises:
-        HeadTooLarge: It takes more than ``max_bytes``, interim answers included.
-        BadAnswer: It is not HTTP/1.1.
-        PeerClosed: The connection ended first.
+    Args:
+        reader: Where they come in.
+        max_bytes: Most bytes of all of them together.
     """
-    lines = _Lines(reader, max_bytes)
-    for _ in range(MAX_INTERIM_ANSWERS + 1):
-        head = _one_head(lines)
-        if head.status == SWITCHING_PROTOCOLS:
-            message = "the peer switched protocols, which nobody asked for"
-            raise BadAnswer(message)
-        if head.status >= FIRST_FINAL_STATUS:
-            return head
-    message = f"more than {MAX_INTERIM_ANSWERS} interim answers"
-    raise BadAnswer(message)
-
-
-class _Lines:
-    """Lines within a budget of bytes."""
 
     def __init__(self, reader: io.BufferedReader, max_bytes: int) -> None:
         self._reader = reader
-        self._left = max_bytes
+        self._n_bytes_left = max_bytes
+        self._n_interim_left = MAX_INTERIM_ANSWERS
 
-    def next(self) -> bytes:
-        line = self._reader.readline(self._left + 1)
-        self._left -= len(line)
-        if self._left < 0:
+    def final(self) -> AnswerHead:
+        """Read up to the end of the final answer's head.
+
+        Raises:
+            HeadTooLarge: It takes more than ``max_bytes``, interim answers included.
+            BadAnswer: It is not HTTP/1.1.
+            PeerClosed: The connection ended first.
+        """
+        while (head := self.next()) is None:
+            pass
+        return head
+
+    def next(self) -> AnswerHead | None:
+        """Read one head; None if it was an interim answer's. Raises what ``final`` raises."""
+        head = _one_head(self._line)
+        if head.status >= FIRST_FINAL_STATUS:
+            return head
+        if head.status == SWITCHING_PROTOCOLS:
+            raise BadAnswer("the peer switched protocols, which nobody asked for")
+        self._n_interim_left -= 1
+        if self._n_interim_left < 0:
+            raise BadAnswer(f"more than {MAX_INTERIM_ANSWERS} interim answers")
+        return None
+
+    def _line(self) -> bytes:
+        line = self._reader.readline(self._n_bytes_left + 1)
+        self._n_bytes_left -= len(line)
+        if self._n_bytes_left < 0:
             raise HeadTooLarge
         if not line.endswith(b"\n"):
-            message = "the peer closed the connection"
-            raise PeerClosed(message)
+            raise PeerClosed("the peer closed the connection")
         return line[:-2] if line.endswith(b"\r\n") else line[:-1]
 
 
-def _one_head(lines: _Lines) -> AnswerHead:
-    line = lines.next()
+def _one_head(next_line: Callable[[], bytes]) -> AnswerHead:
+    line = next_line()
     match = _STATUS_LINE.fullmatch(line)
     if match is None:
-        message = f"not a status line: {line[:60]!r}"
-        raise BadAnswer(message)
+        raise BadAnswer(f"not a status line: {line[:60]!r}")
     headers: list[tuple[str, str]] = []
-    while line := lines.next():
+    while line := next_line():
         if line[:1] in b" \t" and headers:  # a folded line, to be read as one space
             name, value = headers.pop()
             headers.append((name, f"{value} {line.strip().decode('latin-1')}"))
             continue
         field = _FIELD_LINE.fullmatch(line)
         if field is None:
-            message = f"not a header line: {line[:60]!r}"
-            raise BadAnswer(message)
+            raise BadAnswer(f"not a header line: {line[:60]!r}")
         headers.append((field[1].decode("ascii"), field[2].decode("latin-1")))
-    return AnswerHead(int(match[2]), f"1.{match[1].decode()}", headers)
-
-
-class BodyEnd(Enum):
-    """What ends the body of an answer."""
-
-    LENGTH = "the declared length"
-    LAST_CHUNK = "the last chunk"
-    CLOSE = "the end of the connection"
-
-
-class Framing(NamedTuple):
-    """What ends the body, its length where that is known, and whether the connection may go on."""
-
-    end: BodyEnd
-    length: int
-    persistent: bool
-
-
-def read_framing(method: str, head: AnswerHead) -> Framing:
-    """How the body of an answer is framed (RFC 9112 sections 6.3 and 9.3).
-
-    An answer with both framing headers is read by its chunks, and its connection is not used again:
-    it may be an attempt to smuggle a second answer.
-
-    Raises:
-        BadAnswer: The framing headers make no sense.
-    """
-    persistent = head.version == "1.1" and "close" not in head.values("connection")
-    codings, lengths = head.values("transfer-encoding"), set(head.values("content-length"))
-    if codings not in ([], ["chunked"]):
-        message = f"unknown transfer coding {', '.join(codings)[:60]!r}"
-        raise BadAnswer(message)
-    length = _length(lengths)
-    if method == "HEAD" or head.status in BODILESS_STATUS:
-        return Framing(BodyEnd.LENGTH, 0, persistent)
-    if codings:
-        return Framing(BodyEnd.LAST_CHUNK, 0, persistent and length is None)
-    if length is not None:
-        return Framing(BodyEnd.LENGTH, length, persistent)
-    return Framing(BodyEnd.CLOSE, 0, persistent=False)
-
-
-def _length(values: set[str]) -> int | None:
-    if not values:
-        return None
-    [value, *others] = values
-    if others or not (value.isascii() and value.isdigit() and len(value) <= MAX_LENGTH_DIGITS):
-        message = f"Content-Length makes no sense: {', '.join(sorted(values))[:60]!r}"
-        raise BadAnswer(message)
-    return int(value)
+    version = "1.0" if match[1] == b"0" else "1.1"  # a later one is no less (RFC 9110 section 2.5)
+    return AnswerHead(int(match[2]), version, headers)

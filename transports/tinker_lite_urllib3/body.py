@@ -9,12 +9,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Protocol
 
-from .answer import BodyEnd, Framing
+from tinker_lite.attempt import BadAnswer, PeerClosed, Stage, translate
+from tinker_lite.framing import BodyEnd
+
 from .connection import BLOCK_BYTES
-from .failures import BadAnswer, PeerClosed, Stage, translate
+from .failures import TABLE
 
 if TYPE_CHECKING:
     import io
+
+    from tinker_lite.framing import Framing
 
     from .connection import Connection
     from .pool import Lease
@@ -23,7 +27,7 @@ __all__ = ["Body", "UntilLastChunk", "UntilLength"]
 
 MAX_CHUNK_LINE_BYTES = 4096  # size and extensions; nobody uses the latter
 MAX_TRAILER_BYTES = 65_536
-_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\x00\r\n]*)?\r?\n")
+_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\x00\r\n]*)?\r\n")
 
 
 class _Reader(Protocol):
@@ -52,8 +56,7 @@ class UntilLength:
             return b""
         chunk = self._reader.read1(min(BLOCK_BYTES, self._left))
         if not chunk:
-            message = f"the peer closed the connection {self._left} bytes too early"
-            raise PeerClosed(message)
+            raise PeerClosed(f"the peer closed the connection {self._left} bytes too early")
         self._left -= len(chunk)
         return chunk
 
@@ -79,14 +82,12 @@ class UntilLastChunk:
 
     def _next_chunk(self) -> bool:
         """Whether there is a chunk with bytes in it."""
-        if self._within and self._line(2) not in {b"\r\n", b"\n"}:
-            message = "a chunk does not end where it should"
-            raise BadAnswer(message)
+        if self._within:
+            self._end_chunk()
         line = self._line(MAX_CHUNK_LINE_BYTES)
         match = _CHUNK_LINE.fullmatch(line)
         if match is None:
-            message = f"not a chunk size: {line[:60]!r}"
-            raise BadAnswer(message)
+            raise BadAnswer(f"not a chunk size: {line[:60]!r}")
         self._left = int(match[1], 16)
         self._within = True
         if not self._left:
@@ -94,9 +95,18 @@ class UntilLastChunk:
             self.complete = True
         return not self.complete
 
+    def _end_chunk(self) -> None:
+        end = self._reader.read(len(b"\r\n"))
+        if not b"\r\n".startswith(end):
+            raise BadAnswer("a chunk does not end where it should")
+        if len(end) < len(b"\r\n"):
+            raise _no_last_chunk()
+
     def _skip_trailers(self) -> None:
         budget = MAX_TRAILER_BYTES
-        while (line := self._line(budget)) not in {b"\r\n", b"\n"}:
+        while (line := self._line(budget)) != b"\r\n":
+            if not line.endswith(b"\r\n"):
+                raise BadAnswer(f"not a trailer: {line[:60]!r}")
             budget -= len(line)
 
     def _line(self, max_bytes: int) -> bytes:
@@ -104,8 +114,7 @@ class UntilLastChunk:
         if line.endswith(b"\n"):
             return line
         if len(line) > max_bytes:
-            message = f"a line of the chunked body is too long: {line[:60]!r}"
-            raise BadAnswer(message)
+            raise BadAnswer(f"a line of the chunked body is too long: {line[:60]!r}")
         raise _no_last_chunk()
 
 
@@ -113,7 +122,6 @@ class _UntilClose:
     """A body that ends with its connection; over TLS only the peer's farewell is believed."""
 
     def __init__(self, connection: Connection) -> None:
-        connection.trust_no_ragged_end()
         self._connection = connection
         self.complete = False
 
@@ -121,8 +129,7 @@ class _UntilClose:
         chunk = b"" if self.complete else self._connection.reader.read1(BLOCK_BYTES)
         if not chunk:
             if self._connection.aborted:  # our own end, not the peer's
-                message = "the connection was closed here"
-                raise PeerClosed(message)
+                raise PeerClosed("the connection was closed here")
             self.complete = True
         return chunk
 
@@ -137,6 +144,8 @@ class Body:
         persistent: The connection may serve again.
     """
 
+    _is_made = False
+
     def __init__(
         self, connection: Connection, framing: Framing, lease: Lease, *, persistent: bool
     ) -> None:
@@ -146,6 +155,7 @@ class Body:
         self._connection = connection
         self._lease = lease
         self._reader: _Reader = _reader(connection, framing)
+        self._is_made = True
 
     def __iter__(self) -> Body:
         return self
@@ -157,7 +167,7 @@ class Body:
         except Exception as error:
             self._lease.discard()
             self._attempt.closed = self._connection.aborted
-            translated = translate(error, self._attempt)
+            translated = translate(error, self._attempt, TABLE)
             if translated is error:
                 raise
             raise translated from error
@@ -180,6 +190,11 @@ class Body:
     def close(self) -> None:
         """Drop the connection unless the body is complete."""
         self._lease.discard()
+
+    def __del__(self) -> None:
+        """Nobody can close this any more."""
+        if self._is_made:
+            self._lease.discard()
 
 
 def _reader(connection: Connection, framing: Framing) -> _Reader:

@@ -1,219 +1,288 @@
 """Which connection serves a request, and who owns it.
 
-The invariant: a slot belongs to exactly one of the idle list and a ``Lease``. A lease ends once, by
-``keep`` or ``discard``, or when it is collected because its response was dropped unread.
+The invariant: a connection belongs to exactly one of an idle list and a ``Lease``, and what a lease
+holds is known from the lease alone, so that giving it back is always the same. A lease waits at two
+gates, its host's and the pool's own, each first come, first served.
+
+An interrupt may come between any two lines. Taking therefore never counts what is not yet in a
+lease, and giving back is made of steps that may be done twice: one that was cut short is done again
+before the interrupt goes on.
 """
 
 from __future__ import annotations
 
+import math
+import os
 import threading
 import time
-import weakref
-from collections import deque
+from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
+from tinker_lite.attempt import PeerClosed
+
 if TYPE_CHECKING:
-    from tinker_lite.http import Origin
+    from collections.abc import Callable
+
+    from tinker_lite.pooling import PoolSize
+    from tinker_lite.routes import Route
 
     from .connection import Connection
-    from .limits import Limits
+    from .limits import Limits, Window
 
-__all__ = ["HostPool", "Lease", "PoolSize", "Pools"]
+__all__ = ["Lease", "Pool"]
 
 
-class PoolSize:
-    """How many connections a pool holds for one host; None means no bound."""
+class _Gate:
+    """Lets so many leases in at a time; the others stand in line.
 
-    __slots__ = ("idle_expiry_s", "max_connections", "max_idle")
+    Whatever is done here twice is as if it were done once.
+    """
 
-    def __init__(
-        self, max_connections: int | None, max_idle: int | None, idle_expiry_s: float
-    ) -> None:
-        if max_connections is not None and max_connections < 1:
-            message = f"max_connections_per_host must be at least 1, not {max_connections}"
-            raise ValueError(message)
-        if max_idle is not None and max_idle < 0:
-            message = f"max_idle_per_host must not be negative, as {max_idle} is"
-            raise ValueError(message)
-        self.max_connections = max_connections
-        self.max_idle = max_idle
-        self.idle_expiry_s = idle_expiry_s
+    __slots__ = ("_most", "inside", "line")
+
+    def __init__(self, most: int | None) -> None:
+        self._most = most
+        self.inside: set[Lease] = set()
+        self.line: OrderedDict[Lease, None] = OrderedDict()
+
+    def enter(self, lease: Lease) -> None:
+        """Go in, or to the end of the line."""
+        if not self.line and self._has_room():
+            self.inside.add(lease)
+        else:
+            lease.bell = threading.Lock()
+            lease.bell.acquire()
+            self.line[lease] = None
+
+    def leave(self, lease: Lease) -> None:
+        """Go away, from within or out of the line, and let in who is next."""
+        self.line.pop(lease, None)
+        self.inside.discard(lease)
+        while self.line:
+            following = next(iter(self.line))
+            if following not in self.inside and not self._has_room():
+                return
+            self.inside.add(following)
+            following.wake()
+            self.line.pop(following, None)
+
+    def _has_room(self) -> bool:
+        return self._most is None or len(self.inside) < self._most
 
 
 class Lease:
-    """A slot held by one request, with its connection once there is one."""
+    """The right to one connection, and that connection once there is one.
 
-    __slots__ = ("__weakref__", "_pool", "connection")
+    Its life is ``acquire``, then ``keep`` or ``discard``, which may follow anything.
 
-    def __init__(self, pool: HostPool) -> None:
-        self._pool: HostPool | None = pool
+    Attributes:
+        connection: The connection, or None.
+        bell: Locked while the lease stands in a line, until it is woken.
+        over: Everything has been given back.
+    """
+
+    __slots__ = ("_pool", "bell", "connection", "host", "over")
+
+    def __init__(self, pool: Pool, host: _Host) -> None:
+        self._pool = pool
+        self.host = host
         self.connection: Connection | None = None
+        self.bell: threading.Lock | None = None
+        self.over = False
 
-    def attach(self, connection: Connection) -> None:
-        """Put a new connection into the slot."""
-        assert self._pool is not None, "the lease has ended"
-        self.connection = connection
-        self._pool.note(connection)
+    def acquire(self, limits: Limits) -> None:
+        """Wait for a turn, and take an idle connection if one is good."""
+        self._pool.acquire(self, limits)
 
     def keep(self) -> None:
-        """Give the slot back with its connection, for the next request."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            assert self.connection is not None, "there is nothing to keep"
-            pool.take_back(self.connection)
+        """Give the turn back, with the connection for the next request."""
+        if not self.over:
+            self._pool.take_back(self, keep=True)
 
     def discard(self) -> None:
-        """Give the slot back and close its connection."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            try:
-                if self.connection is not None:
-                    self.connection.close()
-            finally:
-                pool.free_slot()
+        """Give the turn back and close the connection."""
+        if not self.over:
+            self._pool.take_back(self, keep=False)
 
-    def __del__(self) -> None:
-        """Nobody can end this lease any more."""
-        self.discard()
+    def wake(self) -> None:
+        """End a wait."""
+        if self.bell is not None and self.bell.locked():
+            self.bell.release()
 
 
-class _Waiter:
-    __slots__ = ("event", "granted")
+class _Host:
+    """What leads one way."""
 
-    def __init__(self) -> None:
-        self.event = threading.Event()
-        self.granted = False
+    __slots__ = ("gate", "idle")
+
+    def __init__(self, most: int | None) -> None:
+        self.gate = None if most is None else _Gate(most)
+        self.idle: deque[tuple[float, Connection]] = deque()  # when each expires, oldest first
 
 
-class HostPool:
-    """The connections to one origin."""
+class Pool:
+    """The connections of one transport.
+
+    Args:
+        size: Its bounds.
+    """
 
     def __init__(self, size: PoolSize) -> None:
         self._size = size
-        # Re-entrant, since collecting a dropped lease can happen at any allocation.
+        # Re-entrant, since a response may be collected, and end its lease, at any allocation.
         self._lock = threading.RLock()
-        self._idle: deque[tuple[float, Connection]] = deque()  # oldest first
-        self._waiters: deque[_Waiter] = deque()
-        self._n_leases = 0
+        self._gate = _Gate(size.max_connections)
+        self._hosts: dict[Route, _Host] = {}
+        self._next_expiry = math.inf  # no idle connection expires before
         self._closed = False
-        self._live: weakref.WeakSet[Connection] = weakref.WeakSet()
+        self._pid = os.getpid()
 
-    def acquire(self, limits: Limits) -> Lease:
-        """Take a slot, first come, first served; with an idle connection if one is good."""
-        waiter: _Waiter | None = None
-        with self._lock:
-            most = self._size.max_connections
-            if most is not None and self._n_leases >= most:
-                waiter = _Waiter()
-                self._waiters.append(waiter)
-            else:
-                self._n_leases += 1
-        if waiter is not None:
-            self._wait(waiter, limits)
-        lease = Lease(self)
-        connection = self._take_idle()
-        if connection is not None:
-            lease.attach(connection)
-        return lease
+    def lease(self, route: Route) -> Lease:
+        """A lease of a connection that leads this way; it holds nothing yet."""
+        host = self._hosts.get(route)
+        if host is None:
+            host = self._hosts.setdefault(route, _Host(self._size.max_connections_per_host))
+        return Lease(self, host)
 
-    def note(self, connection: Connection) -> None:
-        """Remember a connection for as long as somebody uses it, so that ``close`` can abort it."""
-        with self._lock:
-            self._live.add(connection)
-
-    def _wait(self, waiter: _Waiter, limits: Limits) -> None:
-        try:
-            if not waiter.event.wait(limits.seconds("pool")):
-                limits.expire("pool")
-        except BaseException:
+    def acquire(self, lease: Lease, limits: Limits) -> None:
+        """Wait at both gates, then find a connection or make room for one; see ``Lease``."""
+        window: Window | None = None
+        for gate in (lease.host.gate, self._gate):
+            if gate is None:
+                continue
             with self._lock:
-                if not waiter.granted:
-                    self._waiters.remove(waiter)
-                    raise
-            self.free_slot()  # the slot came in the same moment as the interruption
-            raise
+                self._refuse_if_closed()
+                gate.enter(lease)
+            if lease not in gate.inside:
+                window = window or limits.window("pool")
+                self._wait(lease, window)
+        self._take_idle(lease)
+        if lease.connection is None and self._size.max_connections is not None:
+            self._make_room(self._size.max_connections)
 
-    def _take_idle(self) -> Connection | None:
-        """The youngest good connection; those found to be past use are closed."""
+    def _wait(self, lease: Lease, window: Window) -> None:
+        seconds = window.seconds()
+        bell = lease.bell
+        assert bell is not None, "whoever stands in a line has one"
+        # Not an Event: an interrupt within its Python code may leave its inner lock taken.
+        if not bell.acquire(timeout=-1 if seconds is None else min(seconds, threading.TIMEOUT_MAX)):
+            window.expire()
+        self._refuse_if_closed()
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise PeerClosed("the pool has been closed")
+
+    def _take_idle(self, lease: Lease) -> None:
+        """Take the youngest good connection; those found to be past use are closed."""
+        now = time.monotonic()
+        idle = lease.host.idle
         while True:
             with self._lock:
-                if not self._idle:
-                    return None
-                expires, connection = self._idle.pop()
-            if expires > time.monotonic() and not connection.is_dead():
-                return connection
-            connection.close()
+                if self._next_expiry <= now:
+                    self._close_expired(now)
+                if not idle:
+                    return
+                lease.connection = idle.pop()[1]
+            if not lease.connection.is_dead():
+                return
+            lease.connection.close()
+            lease.connection = None
 
-    def take_back(self, connection: Connection) -> None:
-        """Keep a connection and free its slot; close the oldest if that is one too many."""
-        surplus: list[Connection] = []
-        now = time.monotonic()
+    def _close_expired(self, now: float) -> None:
+        self._next_expiry = math.inf
+        for host in list(self._hosts.values()):
+            while host.idle and host.idle[0][0] <= now:
+                _close_oldest(host)
+            if host.idle:
+                self._next_expiry = min(self._next_expiry, host.idle[0][0])
+
+    def _make_room(self, most: int) -> None:
+        """Close idle connections, the oldest of all first, until another one may be opened."""
         with self._lock:
-            self._idle.append((now + self._size.idle_expiry_s, connection))
-            while self._idle and self._is_surplus(now):
-                surplus.append(self._idle.popleft()[1])
-        for one in surplus:
-            one.close()
-        self.free_slot()
+            while True:
+                hosts = [host for host in list(self._hosts.values()) if host.idle]
+                n_idle = sum(len(host.idle) for host in hosts)
+                if not hosts or len(self._gate.inside) + n_idle <= most:
+                    return
+                _close_oldest(min(hosts, key=lambda host: host.idle[0][0]))
 
-    def _is_surplus(self, now: float) -> bool:
-        most = self._size.max_idle
-        return (
-            self._closed or self._idle[0][0] <= now or (most is not None and len(self._idle) > most)
-        )
-
-    def free_slot(self) -> None:
-        """Hand the slot to whoever has waited longest."""
+    def take_back(self, lease: Lease, *, keep: bool) -> None:
+        """End a lease; see ``Lease.keep`` and ``Lease.discard``."""
+        if self._pid != os.getpid():  # in a forked child, where the lock may never come free
+            lease.over = True
+            _close_own(lease)
+            return
+        step = self._keep if keep else self._drop
         with self._lock:
-            if self._waiters:
-                waiter = self._waiters.popleft()
-                waiter.granted = True
-                waiter.event.set()
-            else:
-                self._n_leases -= 1
+            _complete(step, lease)
+
+    def _keep(self, lease: Lease) -> None:
+        connection, idle = lease.connection, lease.host.idle
+        if connection is not None:
+            expires = time.monotonic() + self._size.idle_expiry_s
+            if not (idle and idle[-1][1] is connection):
+                idle.append((expires, connection))
+            lease.connection = None
+            self._next_expiry = min(self._next_expiry, expires)
+        most = self._size.max_idle_per_host
+        while idle and (self._closed or (most is not None and len(idle) > most)):
+            _close_oldest(lease.host)
+        self._leave(lease)
+
+    def _drop(self, lease: Lease) -> None:
+        _close_own(lease)
+        self._leave(lease)
+
+    def _leave(self, lease: Lease) -> None:
+        self._gate.leave(lease)
+        if lease.host.gate is not None:
+            lease.host.gate.leave(lease)
+        lease.over = True
 
     def close(self) -> None:
-        """Close idle connections and wake up whoever waits on a live one."""
+        """Close idle connections, and wake up whoever waits for one or on one."""
+        self._closed = True
+        waiting: list[Lease] = []
         with self._lock:
-            self._closed = True
-            idle = [connection for _, connection in self._idle]
-            self._idle.clear()
-            live = list(self._live)
-        for connection in idle:
-            connection.close()
-        for connection in live:
-            connection.abort()
+            for host in list(self._hosts.values()):
+                while host.idle:
+                    _close_oldest(host)
+                if host.gate is not None:
+                    waiting += host.gate.line
+            waiting += self._gate.line
+            leased = list(self._gate.inside)
+        for lease in waiting:
+            lease.wake()
+        for lease in leased:
+            connection = lease.connection
+            if connection is not None:
+                connection.abort()
 
     def abandon(self) -> None:
         """In a forked child: close the descriptors, without a lock that nobody may release."""
-        for _, connection in self._idle:
-            connection.close()
+        for host in self._hosts.values():
+            while host.idle:
+                _close_oldest(host)
 
 
-class Pools:
-    """The pools of all origins."""
+def _complete(step: Callable[[Lease], None], lease: Lease) -> None:
+    """Take a step, and take it again if it was cut short."""
+    try:
+        step(lease)
+    except BaseException:
+        step(lease)
+        raise
 
-    def __init__(self, size: PoolSize) -> None:
-        self._size = size
-        self._lock = threading.Lock()
-        self._hosts: dict[Origin, HostPool] = {}
 
-    def host(self, origin: Origin) -> HostPool:
-        """The pool of an origin."""
-        pool = self._hosts.get(origin)
-        if pool is None:
-            with self._lock:
-                pool = self._hosts.setdefault(origin, HostPool(self._size))
-        return pool
+def _close_own(lease: Lease) -> None:
+    connection = lease.connection
+    if connection is not None:
+        connection.close()
+        lease.connection = None
 
-    def abandon(self) -> None:
-        """In a forked child: close the descriptors of idle connections."""
-        for pool in self._hosts.values():
-            pool.abandon()
 
-    def close(self) -> None:
-        """Close every connection; requests under way fail."""
-        with self._lock:
-            hosts = list(self._hosts.values())
-        for pool in hosts:
-            pool.close()
+def _close_oldest(host: _Host) -> None:
+    # In this order: what an interrupt leaves in the list is found to be dead, and never lost.
+    host.idle[0][1].close()
+    host.idle.popleft()

@@ -8,139 +8,101 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import ssl
-import struct
+import tempfile
 import threading
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-from .received import Received, read_head, read_request
+from .peer import Peer, Script, ok
 
 if TYPE_CHECKING:
-    import io
+    import ssl
     from collections.abc import Callable
     from types import TracebackType
-    from typing import TypeAlias
+
+    from .received import Received
 
 __all__ = ["WAIT_S", "Adversary", "Peer", "Script", "ok"]
 
 WAIT_S = 10.0  # what only a defect makes anybody wait for
 
 
-def ok(body: bytes = b"", *headers: str) -> bytes:
-    """A plain answer with status 200, its length and the header lines given."""
-    lines = ["HTTP/1.1 200 OK", f"Content-Length: {len(body)}", *headers]
-    return "".join(f"{line}\r\n" for line in lines).encode("latin-1") + b"\r\n" + body
-
-
-class Peer:
-    """One accepted connection, as a script sees it.
-
-    Args:
-        sock: The connection.
-        server: The adversary, whose ``requests`` grow with what is read here.
-    """
-
-    def __init__(self, sock: socket.socket, server: Adversary) -> None:
-        self._sock = sock
-        self.server = server
-        self._stream = sock.makefile("rb")
-
-    def head(self) -> Received | None:
-        """Read a request head and leave its body; None at the end of the connection."""
-        return self._note(read_head)
-
-    def request(self) -> Received | None:
-        """Read a request; None at the end of the connection."""
-        return self._note(read_request)
-
-    def _note(self, read: Callable[[io.BufferedReader], Received | None]) -> Received | None:
-        try:
-            received = read(self._stream)
-        except (ConnectionError, ssl.SSLError):
-            return None
-        if received is not None:
-            self.server.requests.append(received)
-        return received
-
-    def read(self, n_bytes: int) -> bytes:
-        """Read that many bytes, fewer only at the end."""
-        return self._stream.read(n_bytes)
-
-    def send(self, *parts: bytes) -> None:
-        """Send bytes; a peer that is gone already does not matter."""
-        with contextlib.suppress(ConnectionError, ssl.SSLError):
-            for part in parts:
-                self._sock.sendall(part)
-
-    def half_close(self) -> None:
-        """Send no more, but go on reading."""
-        self._sock.shutdown(socket.SHUT_WR)
-
-    def reset(self) -> None:
-        """Break the connection with a TCP reset."""
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.close()
-
-    def wait_for_end(self) -> bool:
-        """Read on until the connection ends; whether it did within the bound."""
-        try:
-            while self._stream.read(65_536):
-                pass
-        except (ConnectionError, ssl.SSLError):
-            return True
-        except TimeoutError:
-            return False
-        return True
-
-    def close(self) -> None:
-        """Hang up, over TLS without a farewell."""
-        self._stream.close()
-        self._sock.close()
-
-    def say_goodbye(self) -> None:
-        """End TLS in order, then hang up."""
-        if isinstance(self._sock, ssl.SSLSocket):
-            with contextlib.suppress(OSError):
-                self._sock.settimeout(0.2)  # for the client's farewell, which need not come
-                self._sock.unwrap()
-        self.close()
-
-
-Script: TypeAlias = "Callable[[Peer], None]"
-
-
 class Adversary:
-    """A server on loopback; a context manager.
+    """A server on this machine; a context manager.
 
     Args:
         scripts: What to do with each connection in the order of their coming; the last serves all
             further ones too.
         tls: Speak TLS with this context.
         mute_tls: Accept connections, but never answer the TLS handshake.
+        listen: ``"127.0.0.1"``, ``"::1"``, or ``"unix"`` for a socket file in a new folder.
+        socket_name: Name of the socket file.
+        patience_s: Bound of every wait, in seconds.
 
     Attributes:
         n_connections: How many were accepted.
         requests: Every request or head that a script read.
+        path: The socket file, or "".
     """
 
     def __init__(
-        self, *scripts: Script, tls: ssl.SSLContext | None = None, mute_tls: bool = False
+        self,
+        *scripts: Script,
+        tls: ssl.SSLContext | None = None,
+        mute_tls: bool = False,
+        listen: str = "127.0.0.1",
+        socket_name: str = "s",
+        patience_s: float = WAIT_S,
     ) -> None:
         self.n_connections = 0
         self.requests: list[Received] = []
+        self.path = ""
+        self.patience_s = patience_s
         self._scheme = "https" if tls or mute_tls else "http"
+        self._host = f"[{listen}]" if ":" in listen else listen
         self._scripts = scripts
         self._tls = tls
         self._stopping = False
         self._failures: list[BaseException] = []
         self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-        self._port: int = self._listener.getsockname()[1]
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._listener = self._listen(listen, socket_name)
+        self._address = self._listener.getsockname()
 
-    def url(self, path: str = "/", host: str = "127.0.0.1") -> str:
-        """A URL of this server."""
-        return f"{self._scheme}://{host}:{self._port}{path}"
+    def _listen(self, listen: str, socket_name: str) -> socket.socket:
+        if listen != "unix":
+            family = socket.AF_INET6 if ":" in listen else socket.AF_INET
+            return socket.create_server((listen, 0), family=family, backlog=256)
+        self._folder = tempfile.TemporaryDirectory(prefix="kit")  # paths have 108 bytes at most
+        self.path = str(Path(self._folder.name, socket_name))
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(self.path)
+        listener.listen(256)
+        return listener
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        port: int = self._address[1]
+        return port
+
+    def url(self, path: str = "/", host: str | None = None, *, user: str = "") -> str:
+        """A URL of this server.
+
+        Args:
+            path: Path and query.
+            host: Another name for its address.
+            user: User info, ending in ``@``, for a proxy's URL.
+        """
+        if self.path:
+            return f"http+unix://{quote(self.path, safe='')}{path}"
+        return f"{self._scheme}://{user}{host or self._host}:{self.port}{path}"
+
+    def wait(self, event: threading.Event) -> bool:
+        """Wait for something that the client's side does; whether it happened in time."""
+        return event.wait(self.patience_s)
 
     def __enter__(self) -> Adversary:
         """Start to accept."""
@@ -156,11 +118,14 @@ class Adversary:
         """Stop, and raise what a script raised."""
         # Closing a listener does not wake up its accept() everywhere; connecting to it does.
         self._stopping = True
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._port)):
-            pass
+        with contextlib.suppress(OSError), socket.socket(self._listener.family) as caller:
+            caller.settimeout(self.patience_s)
+            caller.connect(self._address)
         for thread in list(self._threads):
-            thread.join(2 * WAIT_S)
+            thread.join(2 * self.patience_s)
             assert not thread.is_alive(), "a script of the adversary does not end"
+        if self._folder is not None:
+            self._folder.cleanup()
         if self._failures and error is None:
             raise self._failures[0]
 
@@ -176,8 +141,9 @@ class Adversary:
                 sock.close()
                 self._listener.close()
                 return
-            sock.settimeout(WAIT_S)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # each part on its own
+            sock.settimeout(self.patience_s)
+            if not self.path:  # each part that is sent goes out on its own
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             script = self._scripts[min(self.n_connections, len(self._scripts) - 1)]
             self.n_connections += 1
             self._start(partial(self._serve, sock, script))

@@ -54,8 +54,9 @@ class _BlockingReply:
 class BlockingSubject:
     """A blocking transport; its coroutines never suspend."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, patience_s: float = WAIT_S) -> None:
         self.transport = transport
+        self._patience_s = patience_s
 
     async def send(self, request: Request) -> _BlockingReply:
         """Send a request."""
@@ -79,14 +80,14 @@ class BlockingSubject:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(2 * WAIT_S)
+            thread.join(2 * self._patience_s)
             assert not thread.is_alive(), "a call to the transport does not end"
         if failures:
             raise failures[0]
 
-    async def wait(self, event: threading.Event, seconds: float = WAIT_S) -> bool:
+    async def wait(self, event: threading.Event, seconds: float | None = None) -> bool:
         """Wait for the server."""
-        return event.wait(seconds)
+        return event.wait(self._patience_s if seconds is None else seconds)
 
     async def close(self) -> None:
         """Close the transport."""
@@ -121,8 +122,9 @@ class _AsyncReply:
 class AsyncSubject:
     """An async transport, on the event loop of the test."""
 
-    def __init__(self, transport: AsyncTransport) -> None:
+    def __init__(self, transport: AsyncTransport, patience_s: float = WAIT_S) -> None:
         self.transport = transport
+        self._patience_s = patience_s
 
     async def send(self, request: Request) -> _AsyncReply:
         """Send a request."""
@@ -139,9 +141,10 @@ class AsyncSubject:
             for call in calls:
                 group.start_soon(call)
 
-    async def wait(self, event: threading.Event, seconds: float = WAIT_S) -> bool:
+    async def wait(self, event: threading.Event, seconds: float | None = None) -> bool:
         """Wait for the server, while the loop goes on."""
-        return await anyio.to_thread.run_sync(event.wait, seconds)
+        patience_s = self._patience_s if seconds is None else seconds
+        return await anyio.to_thread.run_sync(event.wait, patience_s)
 
     async def close(self) -> None:
         """Close the transport."""

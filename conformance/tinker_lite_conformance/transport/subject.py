@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
-from .adversary import WAIT_S
-
 if TYPE_CHECKING:
     import threading
     from collections.abc import AsyncIterable, Iterable, Sequence
@@ -64,8 +62,13 @@ class Subject(Protocol):
         """Make calls at once: one thread or one task each."""
         ...
 
-    async def wait(self, event: threading.Event, seconds: float = WAIT_S) -> bool:
-        """Wait for something the server's thread does; whether it happened in that time."""
+    async def wait(self, event: threading.Event, seconds: float | None = None) -> bool:
+        """Wait for something the server's thread does; whether it happened in that time.
+
+        Args:
+            event: What to wait for.
+            seconds: For how long, if not as long as the kit's patience.
+        """
         ...
 
     async def close(self) -> None:

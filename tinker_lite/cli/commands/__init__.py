@@ -12,6 +12,7 @@ __all__ = ["SUMMARIES", "load"]
 
 # Name, which is also the module's, and the line that ``tinker-lite --help`` shows for it.
 SUMMARIES = {
+    "conformance": "Prove a transport of your own, case by case.",
     "demo": "Train, sample, save and load a small language model.",
     "serve": "Offer the embedded service over HTTP.",
     "version": "Print the version.",

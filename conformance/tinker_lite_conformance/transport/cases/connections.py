@@ -17,7 +17,8 @@ from tinker_lite.errors import (
     TruncatedBody,
 )
 from tinker_lite.http import Request
-from tinker_lite_conformance.transport.adversary import WAIT_S, Peer, ok
+from tinker_lite_conformance.transport.adversary import Peer, ok
+from tinker_lite_conformance.transport.capabilities import needs
 
 from .framing import say, say_always
 
@@ -61,6 +62,7 @@ class ConnectionCases:
                 assert await (await bench.get()).read() == b"a"
             assert bench.server.n_connections == 2
 
+    @needs("watches_idle")
     async def test_t42_closed_while_idle(self, kit: Kit) -> None:
         """T-42: a connection closed by the peer while idle is replaced unseen.
 
@@ -79,6 +81,7 @@ class ConnectionCases:
             assert await bench.subject.wait(gone)
             assert await (await bench.get()).read() == b"second"
 
+    @needs("watches_idle")
     async def test_t43_bytes_while_idle(self, kit: Kit) -> None:
         """T-43: a connection on which bytes came while idle is not used again.
 
@@ -90,7 +93,7 @@ class ConnectionCases:
         def chatty(peer: Peer) -> None:
             peer.request()
             peer.send(ok(b"first"))
-            assert may_say.wait(WAIT_S)
+            assert peer.wait(may_say)
             peer.send(ok(b"nobody asked"))
             said.set()
             peer.wait_for_end()
@@ -101,6 +104,7 @@ class ConnectionCases:
             assert await bench.subject.wait(said)
             assert await (await bench.get()).read() == b"second"
 
+    @needs("reports_reuse")
     async def test_t44_lost_on_reuse(self, kit: Kit) -> None:
         """T-44: a kept connection lost under a request is reported, nothing is repeated.
 
@@ -195,7 +199,7 @@ class ConnectionCases:
             if received.line.startswith("GET /poll"):
                 if len(peer.server.requests) == n_polls:
                     all_polling.set()
-                assert release.wait(WAIT_S), "the request behind the polls did not get through"
+                assert peer.wait(release), "the request behind the polls did not get through"
             peer.send(ok(received.line.encode()))
 
         async with kit.bench(script) as bench:
@@ -210,6 +214,7 @@ class ConnectionCases:
 
             await bench.subject.together([*([poll] * n_polls), ask])
 
+    @needs("bounded_pool")
     async def test_t50_bound(self, kit: Kit) -> None:
         """T-50: with a bound, no more connections are open than it says, and all get their turn.
 
@@ -223,6 +228,7 @@ class ConnectionCases:
             await bench.subject.together([ask] * 20)
             assert bench.server.n_connections <= 2
 
+    @needs("early_answers")
     async def test_t51_early_answer(self, kit: Kit) -> None:
         """T-51: an answer that comes while a large body is being sent is read.
 
@@ -244,6 +250,7 @@ class ConnectionCases:
             assert (reply.status, await reply.read()) == (413, b"huge")
             assert await (await bench.get()).read() == b"next"
 
+    @needs("early_answers")
     async def test_t52_no_reuse_after_an_early_answer(self, kit: Kit) -> None:
         """T-52: a connection whose request was not sent whole is not used again.
 
@@ -261,6 +268,7 @@ class ConnectionCases:
             assert await reply.read() == b"enough"
             assert await (await bench.get()).read() == b"next"
 
+    @needs("reports_reuse")
     async def test_t53_lost_while_sending(self, kit: Kit) -> None:
         """T-53: a peer that goes away during an upload cannot have got it whole.
 
@@ -278,6 +286,7 @@ class ConnectionCases:
             assert lost.value.may_have_arrived is False
             assert await (await bench.get()).read() == b"next"
 
+    @needs("streams_uploads")
     async def test_t54_error_of_the_body(self, kit: Kit) -> None:
         """T-54: what the caller's own body raises reaches the caller, and the transport goes on.
 
@@ -307,6 +316,7 @@ class ConnectionCases:
                 await bench.get()
             assert refused.value.may_have_arrived is False
 
+    @needs("closes_running")
     async def test_t56_closed_under_a_request(self, kit: Kit) -> None:
         """T-56: closing the transport ends requests under way.
 
@@ -331,6 +341,7 @@ class ConnectionCases:
 
             await bench.subject.together([ask, close])
 
+    @needs("bounded_pool")
     async def test_t57_slots_after_failures(self, kit: Kit) -> None:
         """T-57: no failure, and no response left unread and closed, costs a slot.
 

@@ -9,6 +9,7 @@ import pytest
 from tinker_lite.errors import InvalidRequest
 from tinker_lite.http import Request
 from tinker_lite_conformance.transport.adversary import Peer, ok
+from tinker_lite_conformance.transport.capabilities import needs
 
 if TYPE_CHECKING:
     from tinker_lite_conformance.transport.bench import Kit
@@ -41,6 +42,7 @@ class SendingCases:
             assert received.values("transfer-encoding") == []
             assert received.body == body
 
+    @needs("streams_uploads")
     async def test_t11_chunked_by_default(self, kit: Kit) -> None:
         """T-11: an iterable of unknown length goes out chunked, empty blocks left out.
 
@@ -54,6 +56,7 @@ class SendingCases:
             assert received.values("content-length") == []
             assert (received.whole, received.body) == (True, b"one" + b"two" * 100_000)
 
+    @needs("streams_uploads")
     async def test_t12_declared_length(self, kit: Kit) -> None:
         """T-12: an iterable with a Content-Length goes out by it, not chunked.
 
@@ -71,6 +74,7 @@ class SendingCases:
             assert received.body == b"onetwo"
 
     @pytest.mark.parametrize("body", [b"", b"{}"], ids=["without a body", "with a body"])
+    @needs("exact_requests")
     async def test_t13_nothing_added(self, kit: Kit, body: bytes) -> None:
         """T-13: only Host, the framing and Connection are added to the caller's headers.
 
@@ -83,6 +87,7 @@ class SendingCases:
             assert {name.lower() for name, _ in received.headers} <= {"a", *NEEDED}
             assert received.values("host") == [bench.server.url().split("/")[2]]
 
+    @needs("exact_requests")
     async def test_t14_order_of_headers(self, kit: Kit) -> None:
         """T-14: the caller's headers go out in order, repeated names and case kept.
 
@@ -104,6 +109,7 @@ class SendingCases:
             await (await bench.subject.send(request)).read()
             assert bench.server.requests[0].values("host") == ["other.example"]
 
+    @needs("exact_requests")
     async def test_t16_target(self, kit: Kit) -> None:
         """T-16: path and query go out as written, the fragment stays behind.
 
@@ -123,6 +129,7 @@ class SendingCases:
         [("X", "1\r\nInjected: 1"), ("X\r\nInjected", "1"), ("X", "1\n2"), ("X y", "1"), ("", "1")],
         ids=["CRLF in value", "CRLF in name", "LF in value", "space in name", "empty name"],
     )
+    @needs("guards_requests")
     async def test_t17_no_injection(self, kit: Kit, header: tuple[str, str]) -> None:
         """T-17: a header that would change the message is refused before anything is sent.
 
@@ -140,6 +147,7 @@ class SendingCases:
         ["/relative", "ftp://127.0.0.1/", "http://", "http://u:secret@127.0.0.1/", "http://a b/",
          "http://127.0.0.1:99999/", "http://127.0.0.1/a\r\nX: 1", "http://127.0.0.1/\u20ac"],
     )  # fmt: skip
+    @needs("guards_requests")
     async def test_t18_bad_urls(self, kit: Kit, url: str) -> None:
         """T-18: a URL that is not absolute http, or holds user info or odd characters, is refused.
 
@@ -152,6 +160,7 @@ class SendingCases:
             assert "secret" not in str(refused.value)
 
     @pytest.mark.parametrize("length", [5, 7], ids=["too long", "too short"])
+    @needs("streams_uploads")
     async def test_t19_wrong_length(self, kit: Kit, length: int) -> None:
         """T-19: a body that does not have its declared length is an error, and never arrives whole.
 

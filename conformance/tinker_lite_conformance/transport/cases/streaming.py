@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tinker_lite.errors import LimitExceeded, StreamAlreadyConsumed
-from tinker_lite_conformance.transport.adversary import WAIT_S, Peer, ok
+from tinker_lite_conformance.transport.adversary import Peer, ok
+from tinker_lite_conformance.transport.capabilities import needs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +34,7 @@ class StreamingCases:
         def script(peer: Peer) -> None:
             peer.request()
             peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
-            assert head_is_in.wait(WAIT_S), "the head alone did not reach the caller"
+            assert peer.wait(head_is_in), "the head alone did not reach the caller"
             peer.send(b"body")
 
         async with kit.bench(script) as bench:
@@ -57,7 +58,7 @@ class StreamingCases:
         def script(peer: Peer) -> None:
             peer.request()
             peer.send(b"HTTP/1.1 200 OK\r\n", framing, b"\r\n\r\n", first)
-            assert got_first.wait(WAIT_S), "the first byte did not reach the caller"
+            assert peer.wait(got_first), "the first byte did not reach the caller"
             peer.send(last)
 
         async with kit.bench(script) as bench:
@@ -82,6 +83,7 @@ class StreamingCases:
             reply = await bench.subject.send(bench.request("POST", body=BIG))
             assert await reply.read() == BIG
 
+    @needs("streams_uploads")
     async def test_t04_upload_in_blocks(self, kit: Kit) -> None:
         """T-04: a block of the request body is sent before the next is asked for.
 
@@ -98,7 +100,7 @@ class StreamingCases:
 
         def blocks() -> Iterator[bytes]:
             yield b"first"
-            assert got_first.wait(WAIT_S), "the first block did not reach the server"
+            assert bench.server.wait(got_first), "the first block did not reach the server"
             yield b"last"
 
         async with kit.bench(script) as bench:

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from tinker_lite.errors import TransportTimeout
-from tinker_lite_conformance.transport.adversary import WAIT_S, Peer, ok
+from tinker_lite_conformance.transport.adversary import Peer, ok
 from tinker_lite_conformance.transport.bench import BOUNDED
+from tinker_lite_conformance.transport.capabilities import needs
 
 from .framing import say
 
@@ -37,6 +38,7 @@ def silent(peer: Peer) -> None:
 class TimeoutCases:
     """Limits by phase."""
 
+    @needs("phase_limits")
     async def test_t60_no_answer(self, kit: Kit) -> None:
         """T-60: no byte of an answer within the read limit ends the wait.
 
@@ -57,6 +59,7 @@ class TimeoutCases:
         ],
         ids=["length", "chunked", "until close"],
     )
+    @needs("phase_limits")
     async def test_t61_stalled_body(self, kit: Kit, head: bytes) -> None:
         """T-61: a body that stalls for the read limit ends in an error.
 
@@ -76,6 +79,7 @@ class TimeoutCases:
             assert await (await bench.get()).read() == b"next"
 
     @pytest.mark.parametrize("within", ["head", "body"])
+    @needs("total_limit")
     async def test_t62_total(self, kit: Kit, within: str) -> None:
         """T-62: the total limit also ends an exchange that trickles on.
 
@@ -88,7 +92,7 @@ class TimeoutCases:
             peer.send(b"HTTP/1.1 200 OK\r\n")
             if within == "body":
                 peer.send(b"Content-Length: 1000000\r\n\r\n")
-            for _ in range(int(WAIT_S / 0.01)):
+            for _ in range(int(peer.server.patience_s / 0.01)):
                 if over.wait(0.01):
                     return
                 peer.send(b"x" if within == "body" else b"X: y\r\n")
@@ -100,6 +104,7 @@ class TimeoutCases:
             assert expired.value.phase == "total"
             assert await (await bench.get()).read() == b"next"
 
+    @needs("phase_limits", "streams_uploads")
     async def test_t63_stalled_upload(self, kit: Kit) -> None:
         """T-63: a peer that takes no more bytes ends the sending; it cannot have it whole.
 
@@ -109,7 +114,7 @@ class TimeoutCases:
 
         def script(peer: Peer) -> None:
             peer.head()
-            assert over.wait(WAIT_S)
+            assert peer.wait(over)
 
         async with kit.bench(script, say(ok(b"next"))) as bench:
             body = bench.subject.body(b"x" * 1_000_000 for _ in range(100))
@@ -121,6 +126,7 @@ class TimeoutCases:
             assert (expired.value.phase, expired.value.may_have_arrived) == ("write", False)
             assert await (await bench.get()).read() == b"next"
 
+    @needs("bounded_pool")
     async def test_t64_no_slot(self, kit: Kit) -> None:
         """T-64: waiting for a slot has its own limit, and gives no slot away.
 
@@ -131,7 +137,7 @@ class TimeoutCases:
         def script(peer: Peer) -> None:
             peer.request()
             held.set()
-            assert tried.wait(WAIT_S)
+            assert peer.wait(tried)
             peer.send(ok(b"held", "Connection: close"))
 
         async with kit.bench(script, say(ok(b"next")), max_connections=1) as bench:
@@ -149,6 +155,7 @@ class TimeoutCases:
             await bench.subject.together([hold, ask])
             assert await (await bench.get()).read() == b"next"
 
+    @needs("phase_limits", "tls_limit")
     async def test_t65_silent_handshake(self, kit: Kit) -> None:
         """T-65: the TLS handshake has its own limit; nothing arrived.
 

@@ -8,6 +8,7 @@ import pytest
 
 from tinker_lite.errors import ConnectError, TruncatedBody
 from tinker_lite_conformance.transport.adversary import Peer, ok
+from tinker_lite_conformance.transport.capabilities import needs
 
 from .framing import say, say_always
 
@@ -86,6 +87,7 @@ class TLSCases:
         ],
         ids=["length", "chunked", "until close"],
     )
+    @needs("checked_tls_end")
     async def test_t74_cut(self, kit: Kit, certificates: Certificates, head: bytes) -> None:
         """T-74: a TLS connection cut within a body is an error, however it is framed.
 
@@ -113,6 +115,7 @@ class TLSCases:
         async with kit.bench(script, tls=certificates.server, trust=certificates.trusting) as bench:
             assert await (await bench.get()).read() == b"to the end"
 
+    @needs("early_answers")
     async def test_t76_early_answer(self, kit: Kit, certificates: Certificates) -> None:
         """T-76: over TLS too, an answer to half an upload is read.
 
