@@ -128,7 +128,6 @@ class Proxy(msgspec.Struct, frozen=True):
 # What callers may give: one proxy for everything, or proxies by scheme or by ``scheme://host[:port]``
 # (``all`` stands for every scheme; None means directly).
 ProxiesTypes: TypeAlias = "str | Proxy | Mapping[str, str | Proxy | None]"
-ProxyTypes = ProxiesTypes
 
 
 class ProxyRules(msgspec.Struct, frozen=True):

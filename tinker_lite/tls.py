@@ -72,10 +72,11 @@ class TLSSettings:
         Raises:
             ConnectError: A file cannot be read, or the system has no certificate authorities.
         """
-        with self._lock:
-            if self._context is None:
-                self._context = self._made()
-            return self._context
+        context = self._context
+        if context is None:
+            with self._lock:
+                context = self._context = self._context or self._made()
+        return context
 
     def _made(self) -> ssl.SSLContext:
         import ssl

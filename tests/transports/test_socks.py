@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 
 import msgspec
@@ -16,6 +17,10 @@ from tinker_lite_conformance.transport.certificates import make_certificates
 from tinker_lite_conformance.transport.peer import Peer, ok
 from tinker_lite_urllib3 import Urllib3Transport
 
+needs_pysocks = pytest.mark.skipif(
+    importlib.util.find_spec("socks") is None, reason="PySocks is not installed"
+)
+
 
 def get(url: str, timeout: Timeout = BOUNDED) -> Request:
     """A request whose every wait is bounded."""
@@ -28,6 +33,7 @@ def answer(peer: Peer) -> None:
         peer.send(ok(received.values("host")[0].encode()))
 
 
+@needs_pysocks
 @pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
 @pytest.mark.parametrize(
     ("scheme", "version", "named"),
@@ -57,6 +63,7 @@ def test_who_looks_names_up(scheme: str, version: int, named: str, secure: bool)
         assert server.n_connections == 1
 
 
+@needs_pysocks
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
 def test_addresses_are_passed_on(host: str) -> None:
     """An address is given to the proxy as one, IPv4 and IPv6."""
@@ -70,6 +77,7 @@ def test_addresses_are_passed_on(host: str) -> None:
         assert proxy.asked == [Asked(5, host.strip("[]"), server.port)]
 
 
+@needs_pysocks
 @pytest.mark.parametrize(
     ("scheme", "userinfo", "asked"),
     [
@@ -88,6 +96,7 @@ def test_user_and_password(scheme: str, userinfo: str, asked: Asked) -> None:
         assert proxy.asked == [asked._replace(port=server.port)]
 
 
+@needs_pysocks
 @pytest.mark.parametrize(
     ("scheme", "userinfo"), [("socks5", "me:wrong@"), ("socks5", ""), ("socks4", "you@")]
 )
@@ -106,6 +115,7 @@ def test_a_refused_user(scheme: str, userinfo: str) -> None:
         assert server.requests == []
 
 
+@needs_pysocks
 @pytest.mark.parametrize(
     ("scheme", "reply", "reason"),
     [
@@ -126,6 +136,7 @@ def test_a_refused_connection(scheme: str, reply: bytes, reason: str) -> None:
     assert refused.value.may_have_arrived is False
 
 
+@needs_pysocks
 @pytest.mark.parametrize("reply", [b"", b"\x05\0"], ids=["nothing", "half an answer"])
 def test_a_silent_proxy(reply: bytes) -> None:
     """A proxy that does not finish its answer ends with the limit of connecting."""
@@ -140,6 +151,7 @@ def test_a_silent_proxy(reply: bytes) -> None:
             assert (expired.value.phase, expired.value.may_have_arrived) == ("connect", False)
 
 
+@needs_pysocks
 @pytest.mark.parametrize("label", ["a" * 64, "a" * 63 + "." + "b" * 63 + "." + "c" * 63])
 @pytest.mark.parametrize("scheme", ["socks4a", "socks5h"])
 def test_a_name_that_is_none(scheme: str, label: str) -> None:
@@ -161,6 +173,7 @@ def test_without_pysocks(monkeypatch: pytest.MonkeyPatch) -> None:
     Urllib3Transport(proxy="http://127.0.0.1:3128").close()
 
 
+@needs_pysocks
 def test_a_password_that_is_too_long() -> None:
     """What PySocks would send wrongly is refused, and not shown."""
     with pytest.raises(ConfigError, match="127 bytes each") as refused:

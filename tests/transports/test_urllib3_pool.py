@@ -177,7 +177,9 @@ def test_the_turn_of_one_who_gave_up_goes_to_the_next() -> None:
     pool = Pool(PoolSize(1, None, None, 30.0))
     first = held(pool, HERE)
     served = threading.Event()
-    given_up = waiting(pool, HERE, Limits(BOUNDED), lambda _: None)
+    given_up = pool.lease(HERE)
+    with pytest.raises(PhaseExpired):
+        given_up.acquire(Limits(Timeout(pool_s=1e-9)))
     waiting(pool, HERE, Limits(BOUNDED), lambda _: served.set())
     given_up.discard()
     first.discard()

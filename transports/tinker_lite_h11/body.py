@@ -6,17 +6,21 @@ before the caller has read them. Any irregularity, and every early end, closes i
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Protocol
 
 import h11
 
 from tinker_lite.attempt import PeerClosed, Stage, translate
 from tinker_lite.framing import BodyEnd
+from tinker_lite.http import AsyncWholeBody
 
 from .connection import BLOCK_BYTES
 from .failures import TABLE
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from tinker_lite.framing import Framing
 
     from .exchange import Exchange
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Body"]
 
+# A body up to this may be read in one go; for more, a length that lies could take up memory.
+MAX_AT_ONCE_BYTES = 16 * 2**20
 CHUNKED_READ_BYTES = 65_536  # h11 grows slower with larger reads (measured)
 
 
@@ -54,6 +60,27 @@ class _UntilLength:
     @property
     def clean(self) -> bool:
         return self._early_is_clean and not self._exchange.connection.is_ahead
+
+    @property
+    def n_left(self) -> int:
+        """How many bytes have not been given out."""
+        return len(self._ready) + self._left
+
+    async def rest(self) -> bytes:
+        """All that has not been given out.
+
+        Collected in one piece of memory: pieces of 256 KB that live until they are joined cost
+        twice the time, most of it page faults (measured).
+        """
+        if not self._left:
+            return await self.next()
+        collected = io.BytesIO()
+        collected.seek(self.n_left - 1)
+        collected.write(b"\0")  # makes room for the whole; getvalue then gives it out uncopied
+        collected.seek(0)
+        while chunk := await self.next():
+            collected.write(chunk)
+        return collected.getvalue()
 
     async def next(self) -> bytes:
         chunk, self._ready = self._ready, b""
@@ -135,8 +162,22 @@ class Body:
         return self
 
     async def __anext__(self) -> bytes:
+        chunk = await self._read(self._reader.next)
+        if not chunk:
+            raise StopAsyncIteration
+        return chunk
+
+    @property
+    def whole(self) -> AsyncWholeBody | None:
+        """All of the body at once, where its size is known and moderate."""
+        reader = self._reader
+        if not isinstance(reader, _UntilLength) or reader.n_left > MAX_AT_ONCE_BYTES:
+            return None
+        return AsyncWholeBody(reader.n_left, lambda: self._read(reader.rest))
+
+    async def _read(self, read: Callable[[], Awaitable[bytes]]) -> bytes:
         try:
-            chunk = await self._reader.next()
+            chunk = await read()
             await self.settle()
         except Exception as error:
             await self._lease.discard()
@@ -148,8 +189,6 @@ class Body:
         except BaseException:
             await self._lease.discard()
             raise
-        if not chunk:
-            raise StopAsyncIteration
         return chunk
 
     async def settle(self) -> None:

@@ -7,7 +7,7 @@ import os
 import select
 import socket
 import ssl
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 from anyio.abc import ByteStream, SocketAttribute
@@ -61,9 +61,9 @@ class Connection:
         self._ahead = data[max_bytes:]
         return data[:max_bytes]
 
-    async def send(self, data: bytes) -> None:
+    async def send(self, data: bytes | memoryview) -> None:
         """Send bytes."""
-        await self._stream.send(data)
+        await self._stream.send(cast("bytes", data))  # anyio's streams take any buffer
 
     async def secure(self, context: ssl.SSLContext, host: str) -> None:
         """Speak TLS from now on, inside whatever is spoken already.

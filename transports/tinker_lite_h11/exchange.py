@@ -97,7 +97,7 @@ class Exchange:
                 self.attempt.stage = Stage.WRITE
                 raise error from error.__cause__
 
-    async def _write(self, data: bytes) -> None:
+    async def _write(self, data: bytes | memoryview) -> None:
         with self.limits.write():
             await self.connection.send(data)
 
@@ -164,10 +164,11 @@ class Exchange:
 
     async def _send_piece(self, piece: bytes) -> None:
         # Blocks of bounded size, so that the write limit means progress, not the whole piece.
-        for start in range(0, len(piece), BLOCK_BYTES):
-            block = piece[start : start + BLOCK_BYTES]
+        view = memoryview(bytes(piece))  # which copies only what could change under way
+        for start in range(0, len(view), BLOCK_BYTES):
+            block = view[start : start + BLOCK_BYTES]
             if self._left is None:
-                await self._write(b"%x\r\n%b\r\n" % (len(block), block))
+                await self._write(b"".join((b"%x\r\n" % len(block), block, b"\r\n")))
                 continue
             self._left -= len(block)
             if self._left < 0:

@@ -29,7 +29,7 @@ from .pool import Pool
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tinker_lite.proxies import ProxyTypes
+    from tinker_lite.proxies import ProxiesTypes
     from tinker_lite.tls import CertTypes, VerifyTypes
 
     from .pool import Lease
@@ -63,7 +63,7 @@ class H11Transport:
     def __init__(
         self,
         *,
-        proxy: ProxyTypes | ProxyRules | None = None,
+        proxy: ProxiesTypes | ProxyRules | None = None,
         verify: VerifyTypes | TLSSettings = True,
         cert: CertTypes | None = None,
         max_connections: int | None = None,
@@ -130,7 +130,12 @@ class H11Transport:
             await lease.discard()
             raise
         return AsyncResponse(
-            answer.status_code, headers, answer_body, close=answer_body.aclose, http_version=version
+            answer.status_code,
+            headers,
+            answer_body,
+            close=answer_body.aclose,
+            http_version=version,
+            whole=answer_body.whole,
         )
 
     async def _connect(self, route: Route, lease: Lease, limits: Limits, attempt: Attempt) -> None:

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from tinker_lite.attempt import BadAnswer, PeerClosed, Stage, translate
 from tinker_lite.framing import BodyEnd
+from tinker_lite.http import WholeBody
 
 from .connection import BLOCK_BYTES
 from .failures import TABLE
 
 if TYPE_CHECKING:
     import io
+    from collections.abc import Callable
 
     from tinker_lite.framing import Framing
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Body", "UntilLastChunk", "UntilLength"]
 
+# A body up to this may be read in one go; for more, a length that lies could take up memory.
+MAX_AT_ONCE_BYTES = 16 * 2**20
 MAX_CHUNK_LINE_BYTES = 4096  # size and extensions; nobody uses the latter
 MAX_TRAILER_BYTES = 65_536
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\x00\r\n]*)?\r\n")
@@ -46,9 +50,22 @@ class UntilLength:
         self._left = length
 
     @property
+    def n_left(self) -> int:
+        """How many bytes are still to come."""
+        return self._left
+
+    @property
     def complete(self) -> bool:
         """Whether every byte has been read."""
         return self._left == 0
+
+    def rest(self) -> bytes:
+        """All that is still to come; b"" at the end."""
+        chunk = self._reader.read(self._left)
+        self._left -= len(chunk)
+        if self._left:
+            raise PeerClosed(f"the peer closed the connection {self._left} bytes too early")
+        return chunk
 
     def next(self) -> bytes:
         """The next bytes; b"" at the end."""
@@ -161,8 +178,22 @@ class Body:
         return self
 
     def __next__(self) -> bytes:
+        chunk = self._read(self._reader.next)
+        if not chunk:
+            raise StopIteration
+        return chunk
+
+    @property
+    def whole(self) -> WholeBody | None:
+        """All of the body at once, where its size is known and moderate."""
+        reader = self._reader
+        if not isinstance(reader, UntilLength) or reader.n_left > MAX_AT_ONCE_BYTES:
+            return None
+        return WholeBody(reader.n_left, lambda: self._read(reader.rest))
+
+    def _read(self, read: Callable[[], bytes]) -> bytes:
         try:
-            chunk = self._reader.next()
+            chunk = read()
             self.settle()
         except Exception as error:
             self._lease.discard()
@@ -174,8 +205,6 @@ class Body:
         except BaseException:
             self._lease.discard()
             raise
-        if not chunk:
-            raise StopIteration
         return chunk
 
     def settle(self) -> None:

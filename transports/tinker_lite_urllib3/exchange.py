@@ -11,7 +11,7 @@ from tinker_lite.attempt import PeerClosed, Stage
 from tinker_lite.errors import InvalidRequest
 
 from .answer import HeadReader
-from .connection import BLOCK_BYTES
+from .connection import SEND_BLOCK_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,28 +108,31 @@ def _send(
     connection.write(head)
     pieces = (body,) if isinstance(body, bytes) else body
     blocks = _blocks(pieces, connection.attempt)
-    framed = _chunked(blocks) if length is None else _counted(blocks, length, connection.attempt)
+    framed: Iterator[bytes | memoryview] = (
+        _chunked(blocks) if length is None else _counted(blocks, length, connection.attempt)
+    )
     return all(connection.write(block, answers.has_final) for block in framed)
 
 
-def _blocks(pieces: Iterable[bytes], attempt: Attempt) -> Iterator[bytes]:
+def _blocks(pieces: Iterable[bytes], attempt: Attempt) -> Iterator[memoryview]:
     """The caller's bytes in blocks of bounded size; what the caller raises is marked as theirs."""
     try:
         for piece in pieces:
-            for start in range(0, len(piece), BLOCK_BYTES):
-                yield piece[start : start + BLOCK_BYTES]
+            view = memoryview(piece)
+            for start in range(0, len(view), SEND_BLOCK_BYTES):
+                yield view[start : start + SEND_BLOCK_BYTES]
     except Exception as error:
         attempt.caller_error = error
         raise
 
 
-def _chunked(blocks: Iterable[bytes]) -> Iterator[bytes]:
+def _chunked(blocks: Iterable[memoryview]) -> Iterator[bytes]:
     for block in blocks:
-        yield b"%x\r\n%b\r\n" % (len(block), block)
+        yield b"".join((b"%x\r\n" % len(block), block, b"\r\n"))
     yield b"0\r\n\r\n"
 
 
-def _counted(blocks: Iterable[bytes], length: int, attempt: Attempt) -> Iterator[bytes]:
+def _counted(blocks: Iterable[memoryview], length: int, attempt: Attempt) -> Iterator[memoryview]:
     left = length
     for block in blocks:
         left -= len(block)

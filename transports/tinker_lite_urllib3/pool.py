@@ -200,12 +200,17 @@ class Pool:
     def _make_room(self, most: int) -> None:
         """Close idle connections, the oldest of all first, until another one may be opened."""
         with self._lock:
-            while True:
-                hosts = [host for host in list(self._hosts.values()) if host.idle]
-                n_idle = sum(len(host.idle) for host in hosts)
-                if not hosts or len(self._gate.inside) + n_idle <= most:
-                    return
-                _close_oldest(min(hosts, key=lambda host: host.idle[0][0]))
+            while (host := self._oldest_idle()) and self._n_open() > most:
+                _close_oldest(host)
+
+    def _oldest_idle(self) -> _Host | None:
+        """The host with the oldest idle connection."""
+        hosts = [host for host in list(self._hosts.values()) if host.idle]
+        return min(hosts, key=lambda host: host.idle[0][0], default=None)
+
+    def _n_open(self) -> int:
+        """How many connections are open, or about to be."""
+        return len(self._gate.inside) + sum(len(host.idle) for host in list(self._hosts.values()))
 
     def take_back(self, lease: Lease, *, keep: bool) -> None:
         """End a lease; see ``Lease.keep`` and ``Lease.discard``."""

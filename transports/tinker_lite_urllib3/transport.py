@@ -24,7 +24,7 @@ from .pool import Pool
 from .socksproxy import check_socks
 
 if TYPE_CHECKING:
-    from tinker_lite.proxies import ProxyTypes
+    from tinker_lite.proxies import ProxiesTypes
     from tinker_lite.tls import CertTypes, VerifyTypes
 
     from .pool import Lease
@@ -59,7 +59,7 @@ class Urllib3Transport:
     def __init__(
         self,
         *,
-        proxy: ProxyTypes | ProxyRules | None = None,
+        proxy: ProxiesTypes | ProxyRules | None = None,
         verify: VerifyTypes | TLSSettings = True,
         cert: CertTypes | None = None,
         max_connections: int | None = None,
@@ -109,7 +109,12 @@ class Urllib3Transport:
             body = Body(connection, answer, lease, persistent=may_stay)
             body.settle()
             return Response(
-                head.status, head.headers, body, close=body.close, http_version=head.version
+                head.status,
+                head.headers,
+                body,
+                close=body.close,
+                http_version=head.version,
+                whole=body.whole,
             )
         except BaseException:
             lease.discard()
