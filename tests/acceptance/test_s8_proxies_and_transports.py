@@ -391,7 +391,8 @@ def test_x8_2_construction(url: str) -> None:
         tl.ServiceClient, tl.Tinker, tl.AsyncTinker, Urllib3Transport, H11Transport,
     ]  # fmt: skip
     for make in makers:
-        options = {} if make in {Urllib3Transport, H11Transport} else {"base_url": "http://h"}
+        needs_url = make not in {Urllib3Transport, H11Transport}
+        options: dict[str, Any] = {"base_url": "http://h"} if needs_url else {}
         with pytest.raises(ConfigError, match="proxy"):
             make(proxy=url, **options)
 
