@@ -136,6 +136,7 @@ def test_what_a_checkpoint_holds(driver: Driver) -> None:
         "train_unembed": True,
         "train_mlp": True,
         "train_attn": True,
+        "optimizer_config": {"type": "adamw"},
     }
     driver.refused(404, "/weights_info", {"tinker_path": path + "x"})
 

@@ -9,6 +9,7 @@ from tinker_lite import types as t
 TOKENS = st.lists(st.integers(0, 2**31 - 1), max_size=8)
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 INT64 = st.integers(-(2**63), 2**63 - 1)
+NAMES = st.text(max_size=4)
 FORMATS = st.sampled_from(("png", "jpeg"))
 COUNTS = st.none() | st.integers(0, 10_000)
 

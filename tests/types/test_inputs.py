@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.types.strategies import MODEL_INPUTS, TOKENS
 from tinker_lite.types import (
+    DmelChunk,
     EncodedTextChunk,
     ImageAssetPointerChunk,
     ImageChunk,
@@ -167,13 +168,35 @@ def test_chunks_are_a_list_of_its_own() -> None:
     [
         pytest.param(PICTURE, "must be a list of chunks, not one chunk", id="one chunk"),
         pytest.param([1, 2], r"chunks\[0\] is a int.*from_ints", id="token ids"),
-        pytest.param([PICTURE, {"tokens": [1]}], r"chunks\[1\] is a dict", id="a dict"),
+        pytest.param(
+            [PICTURE, {"a": 1}], r"chunks\[1\].*missing required field `type`", id="a dict"
+        ),
+        pytest.param([{"tokens": ["x"]}], r"chunks\[0\].*at `\$\.tokens\[0\]`", id="tokens"),
+        pytest.param([{"type": "video"}], r"chunks\[0\].*'video'", id="another kind"),
     ],
 )
 def test_what_is_no_list_of_chunks_is_refused(chunks: Any, text: str) -> None:
-    """The error names the place and says what to call."""
-    with pytest.raises(TypeError, match=text):
+    """The error names the place and says what to call or what is wrong."""
+    with pytest.raises((TypeError, ValueError), match=text):
         ModelInput(chunks=chunks)
+
+
+@pytest.mark.parametrize(
+    ("fields", "chunk"),
+    [
+        ({"tokens": [1, 2]}, EncodedTextChunk(tokens=[1, 2])),
+        ({"type": "encoded_text", "tokens": (1,)}, EncodedTextChunk(tokens=[1])),
+        ({"data": "cG5n", "format": "png", "expected_tokens": 4}, PICTURE),
+        ({"data": b"png", "format": "png", "expected_tokens": 4}, PICTURE),
+        ({"location": "s3://x", "format": "jpeg"}, POINTER),
+        ({"dmel": "AAE="}, DmelChunk(dmel=b"\0\1")),
+    ],
+)
+def test_a_mapping_of_a_chunks_fields_becomes_the_chunk(fields: Any, chunk: object) -> None:
+    """Its kind follows from its fields where ``type`` is left out, as 0.6.3 does."""
+    given: list[Any] = [dict(fields)]
+    assert ModelInput(chunks=given).chunks == [chunk]
+    assert given == [fields], "the caller's mapping stays as it was"
 
 
 @given(MODEL_INPUTS)
@@ -196,5 +219,6 @@ def test_the_union_of_chunks_is_a_union_at_run_time() -> None:
         EncodedTextChunk,
         ImageChunk,
         ImageAssetPointerChunk,
+        DmelChunk,
     }
     assert type(None) in typing.get_args(ModelInputChunk | None)

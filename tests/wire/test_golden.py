@@ -1,13 +1,15 @@
-"""The bodies of the worked exchange, protocol section 14, byte for byte in their fields."""
+"""The bodies of protocol sections 2 to 7 and of the worked exchange (14), by their fields."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
 
 from tinker_lite import types as t
+from tinker_lite.protocol.endpoints import ENDPOINTS
 from tinker_lite.wire.json import decode_json, encode_json
 
 PROMPT = t.ModelInput.from_ints([5, 6])
@@ -116,7 +118,200 @@ BODIES: list[tuple[msgspec.Struct, dict[str, Any]]] = [
             "type": "load_weights",
         },
     ),
+    (
+        t.LoadWeightsRequest(
+            path="tinker://r/weights/ck",
+            optimizer=False,
+            session_id="S",
+            model_seq_id=0,
+            optimizer_config={"type": "adamw"},
+            weights_access_token="hush",
+        ),
+        {
+            "path": "tinker://r/weights/ck",
+            "optimizer": False,
+            "session_id": "S",
+            "model_seq_id": 0,
+            "optimizer_config": {"type": "adamw"},
+            "weights_access_token": "hush",
+            "type": "load_weights",
+        },
+    ),
     (t.WeightsInfoRequest(tinker_path="p"), {"tinker_path": "p"}),
+    (t.AuthTokenRequest(), {}),
+    (t.UnloadModelRequest(model_id="M"), {"model_id": "M", "type": "unload_model"}),
+    (
+        t.OptimizerStepRequest(
+            model_id="M", seq_id=3, optimizer_params=t.DimuonParams(learning_rate=0.5)
+        ),
+        {
+            "model_id": "M",
+            "seq_id": 3,
+            "type": "optim_step",
+            "optimizer_params": {
+                "type": "dimuon",
+                "learning_rate": 0.5,
+                "grad_clip_norm": 0.0,
+                "beta1": 0.9,
+            },
+        },
+    ),
+    (
+        t.CreateCustomLossRequest(
+            session_id="S",
+            custom_loss_seq_id=0,
+            name="mine",
+            inputs=[t.CustomLossInput(name="logprobs", rank=1)],
+            graph=t.CustomLossGraph(
+                nodes=[
+                    t.CustomLossNode(op="placeholder", name="lp", target="logprobs"),
+                    t.CustomLossNode(
+                        op="call_function",
+                        name="e",
+                        target="torch.exp",
+                        args=[{"ref": "lp"}, None, {"slice": [None, 1, None]}],
+                    ),
+                ]
+            ),
+        ),
+        {
+            "session_id": "S",
+            "custom_loss_seq_id": 0,
+            "name": "mine",
+            "inputs": [{"name": "logprobs", "rank": 1}],
+            "graph": {
+                "format": 1,
+                "nodes": [
+                    {
+                        "op": "placeholder",
+                        "name": "lp",
+                        "target": "logprobs",
+                        "args": [],
+                        "kwargs": {},
+                    },
+                    {
+                        "op": "call_function",
+                        "name": "e",
+                        "target": "torch.exp",
+                        "args": [{"ref": "lp"}, None, {"slice": [None, 1, None]}],
+                        "kwargs": {},
+                    },
+                ],
+            },
+            "type": "create_custom_loss",
+        },
+    ),
+    (
+        t.SaveWeightsExternalRequest(model_id="M", path="ck", seq_id=5, ttl_seconds=3600),
+        {
+            "model_id": "M",
+            "path": "ck",
+            "seq_id": 5,
+            "ttl_seconds": 3600,
+            "type": "save_weights_external",
+        },
+    ),
+    (
+        t.CopyWeightsRequest(source_path="tinker://r/weights/ck", destination_project_id="p"),
+        {"source_path": "tinker://r/weights/ck", "destination_project_id": "p"},
+    ),
+    (
+        t.JoinSamplingSessionRequest(sampling_session_id="S:sample:0"),
+        {"sampling_session_id": "S:sample:0", "type": "join_sampling_session"},
+    ),
+    (
+        t.FuturesRetrieveRequest(
+            target=t.SamplingSessionFuturesTarget(
+                sampling_session_id="S:sample:1", cloned_sampler_id=0
+            ),
+            prev_cursor=1,
+            timeout=0.0,
+            retrieved_request_ids=["1"],
+        ),
+        {
+            "target": {
+                "type": "sampling_session",
+                "sampling_session_id": "S:sample:1",
+                "cloned_sampler_id": 0,
+            },
+            "prev_cursor": 1,
+            "timeout": 0.0,
+            "retrieved_request_ids": ["1"],
+        },
+    ),
+    (t.CancelFutureRequest(request_id="1"), {"request_id": "1"}),
+    (t.SetSessionProjectRequest(project_id="p"), {"project_id": "p"}),
+    (t.SetCheckpointTtlRequest(ttl_seconds=3600), {"ttl_seconds": 3600}),
+    (t.SetCheckpointTtlRequest(ttl_seconds=None), {"ttl_seconds": None}),
+    (
+        t.SessionSearchRequest(),
+        {"user_metadata": {}, "owner": {"type": "own"}, "limit": 50},
+    ),
+    (
+        t.SessionSearchRequest(
+            display_name="two words",
+            owner=t.UserSearchOwner(owner_urns=["u"]),
+            statuses=[
+                t.ActiveSessionStatusQuery(),
+                t.ClientFinishedSessionStatusQuery(reasons=["errored"]),
+                t.ClientFinishedSessionStatusQuery(),
+            ],
+            cursor=t.SessionSearchCursor(
+                last_created_at=datetime(2026, 11, 23, 12, 48, 47, 934777, UTC),
+                last_session_id="S",
+            ),
+        ),
+        {
+            "user_metadata": {},
+            "display_name": "two words",
+            "owner": {"type": "user", "owner_urns": ["u"]},
+            "statuses": [
+                {"type": "active"},
+                {"type": "client_finished", "reasons": ["errored"]},
+                {"type": "client_finished"},
+            ],
+            "limit": 50,
+            "cursor": {
+                "last_created_at": "2026-11-23T12:48:47.934777Z",
+                "last_session_id": "S",
+            },
+        },
+    ),
+    (
+        t.TelemetrySendRequest(
+            events=[
+                t.GenericEvent(
+                    event_id="e",
+                    event_session_index=0,
+                    severity="WARNING",
+                    timestamp=datetime(2026, 11, 23, tzinfo=UTC),
+                    event_name="user_error",
+                    event_data={"message": None},
+                )
+            ],
+            platform="Linux",
+            sdk_version="0.38.0",
+            session_id="S",
+            process_uuid="u",
+        ),
+        {
+            "events": [
+                {
+                    "event": "GENERIC_EVENT",
+                    "event_id": "e",
+                    "event_session_index": 0,
+                    "severity": "WARNING",
+                    "timestamp": "2026-11-23T00:00:00Z",
+                    "event_name": "user_error",
+                    "event_data": {"message": None},
+                }
+            ],
+            "platform": "Linux",
+            "sdk_version": "0.38.0",
+            "session_id": "S",
+            "process_uuid": "u",
+        },
+    ),
     (
         t.CreateSamplingSessionRequest(
             session_id="S", sampling_session_seq_id=1, model_path="tinker://p"
@@ -165,6 +360,12 @@ def test_a_request_is_sent_as_the_official_client_sends_it(
     raw = encode_json(request_)
     assert msgspec.json.decode(raw) == body
     assert decode_json(raw, type(request_)) == request_
+
+
+def test_every_body_has_an_example() -> None:
+    """Every request that an endpoint takes stands in the table above or in the tests below."""
+    seen = {type(request) for request, _ in BODIES} | {t.FinishSessionRequest}
+    assert {row.request for row in ENDPOINTS if row.request is not None} - seen == set()
 
 
 ANSWERS: list[tuple[bytes, msgspec.Struct]] = [

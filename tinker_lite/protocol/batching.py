@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tinker_lite.types import (
     Datum,
+    DmelChunk,
     EncodedTextChunk,
     ForwardBackwardOutput,
     ImageAssetPointerChunk,
@@ -39,6 +40,8 @@ def _input_bytes(model_input: ModelInput) -> int:
             total += TEXT_TOKEN_BYTES * len(chunk.tokens)
         elif isinstance(chunk, ImageAssetPointerChunk):
             total += len(chunk.location)
+        elif isinstance(chunk, DmelChunk):
+            total += len(chunk.dmel)
         else:
             total += len(chunk.data)
     return total

@@ -36,7 +36,14 @@ def _forward_datum(i: int, datum: Datum) -> Datum:
     weights = datum.loss_fn_inputs.get("weights")
     if weights is None:
         weights = _like(targets, [0.0] * len(targets))
-    return Datum(datum.model_input, {"target_tokens": targets, "weights": weights})
+    return _with_inputs(datum, targets, weights)
+
+
+def _with_inputs(datum: Datum, targets: TensorData, weights: TensorData) -> Datum:
+    """The example with these inputs alone; model input and provenance stay."""
+    inputs = {"target_tokens": targets, "weights": weights}
+    spans = (datum.model_input_spans, datum.loss_fn_input_spans)
+    return Datum(datum.model_input, inputs, *spans)
 
 
 def _like(targets: TensorData, values: list[float]) -> TensorData:
@@ -78,13 +85,14 @@ def backward_batch(data: Sequence[Datum], gradients: Sequence[TensorData]) -> li
 
 def _backward_datum(i: int, datum: Datum, gradient: TensorData) -> Datum:
     targets = datum.loss_fn_inputs["target_tokens"]
-    if len(gradient) != len(targets):
+    dense = targets.to_dense()  # as the logprobs are, and so the gradient
+    if len(gradient) != len(dense):
         raise ValueError(
             f"The custom loss gave {len(gradient)} gradient values for data[{i}], which has "
-            f"{len(targets)} target tokens."
+            f"{len(dense)} target tokens."
         )
-    weights = _like(targets, [-g for g in gradient.data])
-    return Datum(datum.model_input, {"target_tokens": targets, "weights": weights})
+    weights = _like(dense, [-g for g in gradient.data])
+    return _with_inputs(datum, targets, weights)
 
 
 def combined_metrics(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Literal
+from typing import ClassVar, Literal
 
 from tinker_lite.types._base import Wire
+from tinker_lite.types.answers import Answer, Moment, Open
 
 __all__ = [
     "Checkpoint",
@@ -14,6 +14,7 @@ __all__ = [
     "CheckpointsListResponse",
     "Cursor",
     "ParsedCheckpointTinkerPath",
+    "SetCheckpointTtlRequest",
     "TrainingRun",
     "TrainingRunsResponse",
 ]
@@ -27,7 +28,7 @@ _KINDS: dict[str, CheckpointType] = {
 }
 
 
-class Cursor(Wire, frozen=True, kw_only=True):
+class Cursor(Answer, frozen=True, kw_only=True):
     """Where a page of a listing stands."""
 
     offset: int
@@ -35,7 +36,7 @@ class Cursor(Wire, frozen=True, kw_only=True):
     total_count: int
 
 
-class Checkpoint(Wire, frozen=True, kw_only=True):
+class Checkpoint(Answer, frozen=True, kw_only=True):
     """A saved checkpoint.
 
     Attributes:
@@ -52,23 +53,23 @@ class Checkpoint(Wire, frozen=True, kw_only=True):
     """
 
     checkpoint_id: str
-    checkpoint_type: CheckpointType
-    time: datetime
+    checkpoint_type: Open[CheckpointType]
+    time: Moment
     tinker_path: str
     size_bytes: int | None = None
     public: bool = False
     user_metadata: dict[str, str] | None = None
-    expires_at: datetime | None = None
+    expires_at: Moment | None = None
 
 
-class CheckpointsListResponse(Wire, frozen=True, kw_only=True):
+class CheckpointsListResponse(Answer, frozen=True, kw_only=True):
     """A page of checkpoints."""
 
     checkpoints: list[Checkpoint]
     cursor: Cursor | None = None
 
 
-class CheckpointArchiveUrlResponse(Wire, frozen=True, kw_only=True):
+class CheckpointArchiveUrlResponse(Answer, frozen=True, kw_only=True):
     """Where a checkpoint's archive can be fetched for a while.
 
     Attributes:
@@ -76,15 +77,23 @@ class CheckpointArchiveUrlResponse(Wire, frozen=True, kw_only=True):
         expires: Until when it works.
     """
 
+    _secret_fields: ClassVar[frozenset[str]] = frozenset({"url"})
+
     url: str
-    expires: datetime
-
-    def __repr__(self) -> str:
-        """When it expires; the URL is a secret."""
-        return f"CheckpointArchiveUrlResponse(url=<redacted>, expires={self.expires!r})"
+    expires: Moment
 
 
-class TrainingRun(Wire, frozen=True, kw_only=True):
+class SetCheckpointTtlRequest(Wire, frozen=True, kw_only=True):
+    """Body of ``PUT .../ttl``: seconds from now until it is deleted; None means never."""
+
+    ttl_seconds: int | None
+
+    def to_wire(self) -> dict[str, object]:
+        """The JSON form: here None is sent as null (protocol section 1.7)."""
+        return {"ttl_seconds": self.ttl_seconds}
+
+
+class TrainingRun(Answer, frozen=True, kw_only=True):
     """A training run: a model and its checkpoints.
 
     Source: protocol section 3.8.
@@ -96,13 +105,13 @@ class TrainingRun(Wire, frozen=True, kw_only=True):
     is_lora: bool
     corrupted: bool = False
     lora_rank: int | None = None
-    last_request_time: datetime
+    last_request_time: Moment
     last_checkpoint: Checkpoint | None = None
     last_sampler_checkpoint: Checkpoint | None = None
     user_metadata: dict[str, str] | None = None
 
 
-class TrainingRunsResponse(Wire, frozen=True, kw_only=True):
+class TrainingRunsResponse(Answer, frozen=True, kw_only=True):
     """A page of training runs."""
 
     training_runs: list[TrainingRun]

@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 from msgspec.structs import force_setattr
 
-from tinker_lite.types._base import Wire
+from tinker_lite.types._base import Variant
 
 __all__ = ["EncodedTextChunk"]
 
 
-class EncodedTextChunk(Wire, frozen=True, kw_only=True, tag_field="type", tag="encoded_text"):
+class EncodedTextChunk(Variant, frozen=True, kw_only=True, tag="encoded_text"):
     """A run of token ids.
 
     Attributes:
@@ -34,11 +34,6 @@ class EncodedTextChunk(Wire, frozen=True, kw_only=True, tag_field="type", tag="e
                 "EncodedTextChunk.tokens must be token ids, not text; run a tokenizer first."
             )
         force_setattr(self, "tokens", _token_ids(self.tokens))
-
-    @property
-    def type(self) -> str:
-        """The kind of chunk, as sent."""
-        return "encoded_text"
 
     @property
     def length(self) -> int:

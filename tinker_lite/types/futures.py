@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 from tinker_lite.types._base import Wire
+from tinker_lite.types.answers import Answer
 
 __all__ = [
     "FutureReply",
@@ -40,13 +41,17 @@ class RequestErrorCategory(StrEnum):
     UNKNOWN = "unknown"
     SERVER = "server"
     USER = "user"
+    # The official client's spelling of the same members.
+    Unknown = UNKNOWN
+    Server = SERVER
+    User = USER
 
     @classmethod
     def _missing_(cls, value: object) -> RequestErrorCategory:
         return cls.UNKNOWN
 
 
-class UntypedAPIFuture(Wire, frozen=True, kw_only=True):
+class UntypedAPIFuture(Answer, frozen=True, kw_only=True):
     """The immediate answer to a submission (protocol section 4.1)."""
 
     request_id: str
@@ -61,7 +66,7 @@ class FutureRetrieveRequest(Wire, frozen=True, kw_only=True):
     allow_metadata_only: bool = False
 
 
-class TryAgainResponse(Wire, frozen=True, kw_only=True):
+class TryAgainResponse(Answer, frozen=True, kw_only=True):
     """The result is still pending."""
 
     request_id: str
@@ -70,7 +75,7 @@ class TryAgainResponse(Wire, frozen=True, kw_only=True):
     type: str = "try_again"
 
 
-class RequestFailedResponse(Wire, frozen=True, kw_only=True):
+class RequestFailedResponse(Answer, frozen=True, kw_only=True):
     """The operation failed (protocol section 4.5)."""
 
     error: str
@@ -79,6 +84,8 @@ class RequestFailedResponse(Wire, frozen=True, kw_only=True):
 
 class FutureReply(Wire, frozen=True, kw_only=True):
     """The fields that tell answers to ``/retrieve_future`` apart (protocol section 4.2).
+
+    Not an ``Answer``: it looks at every result in passing, and keeps nothing else of it.
 
     Any value passes, since a strange one in a field that only informs must not hide what the answer
     says.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tinker_lite.types._base import Wire
+from tinker_lite.types._base import Variant
 
 __all__ = ["ImageAssetPointerChunk", "ImageChunk"]
 
@@ -20,7 +20,7 @@ def _check_format(kind: str, picture_format: str) -> None:
         raise ValueError(f"{kind}.format is {picture_format!r}; it must be 'png' or 'jpeg'.")
 
 
-class ImageChunk(Wire, frozen=True, kw_only=True, tag_field="type", tag="image"):
+class ImageChunk(Variant, frozen=True, kw_only=True, tag="image"):
     """A picture sent with the prompt.
 
     Attributes:
@@ -44,11 +44,6 @@ class ImageChunk(Wire, frozen=True, kw_only=True, tag_field="type", tag="image")
         _check_format("ImageChunk", self.format)
 
     @property
-    def type(self) -> str:
-        """The kind of chunk, as sent."""
-        return "image"
-
-    @property
     def length(self) -> int:
         """How many tokens the chunk takes; ValueError when ``expected_tokens`` is not set."""
         return _expected("ImageChunk", self.expected_tokens)
@@ -58,9 +53,7 @@ class ImageChunk(Wire, frozen=True, kw_only=True, tag_field="type", tag="image")
         return f"ImageChunk(<{len(self.data)} bytes>, format={self.format!r})"
 
 
-class ImageAssetPointerChunk(
-    Wire, frozen=True, kw_only=True, tag_field="type", tag="image_asset_pointer"
-):
+class ImageAssetPointerChunk(Variant, frozen=True, kw_only=True, tag="image_asset_pointer"):
     """A picture that the service holds.
 
     Attributes:
@@ -78,11 +71,6 @@ class ImageAssetPointerChunk(
     def __post_init__(self) -> None:
         """Refuse a format that no service takes."""
         _check_format("ImageAssetPointerChunk", self.format)
-
-    @property
-    def type(self) -> str:
-        """The kind of chunk, as sent."""
-        return "image_asset_pointer"
 
     @property
     def length(self) -> int:

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Union
+from collections.abc import Mapping, Sequence
+from typing import Union, cast
 
+import msgspec
 from msgspec.structs import force_setattr
 
 from tinker_lite.types._base import Wire
+from tinker_lite.types.dmel_chunk import DmelChunk
 from tinker_lite.types.encoded_text_chunk import EncodedTextChunk
 from tinker_lite.types.image_chunk import ImageAssetPointerChunk, ImageChunk
+from tinker_lite.types.reading import read_leniently
 
 __all__ = ["ModelInput", "ModelInputChunk"]
 
-_CHUNK_TYPES = (EncodedTextChunk, ImageChunk, ImageAssetPointerChunk)
+_CHUNK_TYPES = (EncodedTextChunk, ImageChunk, ImageAssetPointerChunk, DmelChunk)
 # A real Union at run time: callers use it in annotations such as ``ModelInputChunk | None``.
 ModelInputChunk = Union[  # noqa: UP007  see above
-    EncodedTextChunk, ImageChunk, ImageAssetPointerChunk
+    EncodedTextChunk, ImageChunk, ImageAssetPointerChunk, DmelChunk
 ]
 
 
 class ModelInput(Wire, frozen=True, kw_only=True):
-    """What a model reads: chunks of tokens and pictures, in order.
+    """What a model reads: chunks of tokens, pictures and sound, in order.
 
     Attributes:
-        chunks: The chunks; always a list.
+        chunks: The chunks; always a list. A mapping of a chunk's fields becomes the chunk.
+
+    Raises:
+        TypeError: An element is no chunk; the text says which.
+        ValueError: A mapping has not the fields of a chunk.
 
     Source: protocol section 3.1.
     """
@@ -35,13 +42,8 @@ class ModelInput(Wire, frozen=True, kw_only=True):
         """Copy the list, so that later changes by the caller do not reach a queued request."""
         if isinstance(self.chunks, _CHUNK_TYPES):
             raise TypeError("ModelInput.chunks must be a list of chunks, not one chunk.")
-        force_setattr(self, "chunks", list(self.chunks))
-        for i, chunk in enumerate(self.chunks):
-            if not isinstance(chunk, _CHUNK_TYPES):
-                raise TypeError(
-                    f"ModelInput.chunks[{i}] is a {type(chunk).__name__}, not a chunk; token ids "
-                    "go through ModelInput.from_ints."
-                )
+        chunks = [_chunk(i, chunk) for i, chunk in enumerate(self.chunks)]
+        force_setattr(self, "chunks", chunks)
 
     @classmethod
     def from_ints(cls, tokens: Sequence[int]) -> ModelInput:
@@ -93,3 +95,19 @@ class ModelInput(Wire, frozen=True, kw_only=True):
     def append_int(self, token: int) -> ModelInput:
         """A new input with a one-token chunk at the end."""
         return self.append(EncodedTextChunk(tokens=[token]))
+
+
+def _chunk(i: int, chunk: object) -> ModelInputChunk:
+    """A chunk as it is, or from a mapping of its fields, whose ``type`` may be left out."""
+    if isinstance(chunk, _CHUNK_TYPES):
+        return chunk
+    if not isinstance(chunk, Mapping):
+        raise TypeError(
+            f"ModelInput.chunks[{i}] is a {type(chunk).__name__}, not a chunk; token ids "
+            "go through ModelInput.from_ints."
+        )
+    fields = dict(cast("Mapping[str, object]", chunk))
+    try:
+        return read_leniently(fields, cast("type[ModelInputChunk]", ModelInputChunk))
+    except msgspec.ValidationError as error:
+        raise ValueError(f"ModelInput.chunks[{i}]: {error}") from error

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
 from tinker_lite.types._base import Wire
+from tinker_lite.types.answers import Answer
+from tinker_lite.types.optimizers import OptimizerConfig, adamw
 
 __all__ = [
     "CreateModelRequest",
@@ -18,16 +20,12 @@ __all__ = [
     "ModelData",
     "ModelID",
     "OptimizerConfig",
+    "UnloadModelRequest",
+    "UnloadModelResponse",
+    "adamw",
 ]
 
 ModelID: TypeAlias = str
-# Any object with a ``type``: families that this library does not know pass through (protocol 3.5).
-OptimizerConfig: TypeAlias = Mapping[str, Any]
-
-
-def adamw() -> OptimizerConfig:
-    """The optimiser family that is used when none is named."""
-    return {"type": "adamw"}
 
 
 class LoraConfig(Wire, frozen=True, kw_only=True):
@@ -75,7 +73,7 @@ class CreateModelRequest(Wire, frozen=True, kw_only=True):
     type: Literal["create_model"] = "create_model"
 
 
-class CreateModelResponse(Wire, frozen=True, kw_only=True):
+class CreateModelResponse(Answer, frozen=True, kw_only=True):
     """The model that was made."""
 
     model_id: str
@@ -89,7 +87,7 @@ class GetInfoRequest(Wire, frozen=True, kw_only=True):
     type: Literal["get_info"] = "get_info"
 
 
-class ModelData(Wire, frozen=True, kw_only=True):
+class ModelData(Answer, frozen=True, kw_only=True):
     """What kind of model it is.
 
     Attributes:
@@ -103,7 +101,7 @@ class ModelData(Wire, frozen=True, kw_only=True):
     tokenizer_id: str | None = None
 
 
-class GetInfoResponse(Wire, frozen=True, kw_only=True):
+class GetInfoResponse(Answer, frozen=True, kw_only=True):
     """What the service knows of a model."""
 
     model_data: ModelData
@@ -111,5 +109,19 @@ class GetInfoResponse(Wire, frozen=True, kw_only=True):
     is_lora: bool | None = None
     lora_rank: int | None = None
     model_name: str | None = None
-    optimizer_config: dict[str, Any] | None = None
+    optimizer_config: OptimizerConfig = msgspec.field(default_factory=adamw)
+    type: str | None = None
+
+
+class UnloadModelRequest(Wire, frozen=True, kw_only=True):
+    """Body of ``/unload_model``, which servers have up to 0.25."""
+
+    model_id: str
+    type: Literal["unload_model"] = "unload_model"
+
+
+class UnloadModelResponse(Answer, frozen=True, kw_only=True):
+    """The model that was unloaded."""
+
+    model_id: str
     type: str | None = None

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-from tinker_lite.types._base import Wire, read_fields
+from tinker_lite.types._base import Wire, short_repr
+from tinker_lite.types.answers import Answer, Open
 from tinker_lite.types.model_input import ModelInput
+from tinker_lite.types.reading import read_fields
 from tinker_lite.types.tensor_data import TensorData
+from tinker_lite.types.topk_logprobs import TopkLogprobs, TopkRows
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = [
+    "PromptAltTokens",
     "SampleRequest",
     "SampleResponse",
     "SampledSequence",
@@ -152,27 +159,56 @@ class SampleRequest(Wire, frozen=True, kw_only=True):
     type: Literal["sample"] = "sample"
 
 
-class SampledSequence(Wire, frozen=True, kw_only=True):
+class SampledSequence(Answer, frozen=True, kw_only=True):
     """One sampled sequence.
 
     Attributes:
         stop_reason: ``"stop"`` or ``"length"``.
         tokens: Sampled token ids, (S,) ints; a stop token is included.
         logprobs: Log-probability of each sampled token, (S,) floats in nats, or None.
+        topk_logprobs: Per sampled token the likeliest ``(token id, logprob)`` pairs, or None.
         sequence_id: The service's name for the sequence, or "".
     """
 
-    stop_reason: StopReason
+    stop_reason: Open[StopReason]
     tokens: list[int]
     logprobs: list[float] | None = None
+    topk_logprobs: TopkRows | None = None
     sequence_id: str = ""
+
+    @property
+    def tokens_np(self) -> np.ndarray[Any, Any]:
+        """``tokens`` as a fresh int32 array, (S,)."""
+        return _array(self.tokens, "int32")
+
+    @property
+    def logprobs_np(self) -> np.ndarray[Any, Any] | None:
+        """``logprobs`` as a fresh float32 array, (S,), or None."""
+        return None if self.logprobs is None else _array(self.logprobs, "float32")
+
+    @property
+    def topk_logprobs_np(self) -> TopkLogprobs | None:
+        """``topk_logprobs`` as arrays, or None."""
+        return None if self.topk_logprobs is None else TopkLogprobs.from_rows(self.topk_logprobs)
 
     def __repr__(self) -> str:
         """Stop reason and count; the tokens can be many."""
         return f"SampledSequence(stop_reason={self.stop_reason!r}, <{len(self.tokens)} tokens>)"
 
 
-class SampleResponse(Wire, frozen=True, kw_only=True):
+class PromptAltTokens(Answer, frozen=True, kw_only=True):
+    """The likeliest tokens at each position of a prompt but its first.
+
+    Attributes:
+        tokens: Token ids, (P - 1, k) int64, P being the length of the prompt.
+        logprobs: Their log-probabilities in nats, (P - 1, k) float32.
+    """
+
+    tokens: TensorData
+    logprobs: TensorData
+
+
+class SampleResponse(Answer, frozen=True, kw_only=True):
     """Result of a sample call.
 
     Attributes:
@@ -180,15 +216,36 @@ class SampleResponse(Wire, frozen=True, kw_only=True):
         prompt_logprobs: Per prompt token its log-probability in nats; None where there is none, the
             first token above all.
         topk_prompt_logprobs: Per prompt token the likeliest ``(token id, logprob)`` pairs, or None.
+        target_prompt_logprobs: The log-probabilities that were asked for, laid out as asked.
+        prompt_alt_tokens: The likeliest tokens along the prompt, if asked for.
         prompt_cache_hit_tokens: Prompt tokens the service had cached.
     """
 
     sequences: list[SampledSequence]
     prompt_logprobs: list[float | None] | None = None
-    topk_prompt_logprobs: list[list[tuple[int, float]] | None] | None = None
+    topk_prompt_logprobs: TopkRows | None = None
+    target_prompt_logprobs: TensorData | None = None
+    prompt_alt_tokens: PromptAltTokens | None = None
     prompt_cache_hit_tokens: int = 0
     type: Literal["sample"] = "sample"
 
+    @property
+    def prompt_logprobs_np(self) -> np.ndarray[Any, Any] | None:
+        """``prompt_logprobs`` as a fresh float32 array with NaN for None, or None."""
+        return None if self.prompt_logprobs is None else _array(self.prompt_logprobs, "float32")
+
+    @property
+    def topk_prompt_logprobs_np(self) -> TopkLogprobs | None:
+        """``topk_prompt_logprobs`` as arrays, or None."""
+        rows = self.topk_prompt_logprobs
+        return None if rows is None else TopkLogprobs.from_rows(rows)
+
     def __repr__(self) -> str:
         """The sequences, short."""
-        return f"SampleResponse(sequences={self.sequences!r})"
+        return f"SampleResponse(sequences={short_repr(self.sequences)})"
+
+
+def _array(values: Sequence[float | None], dtype: str) -> np.ndarray[Any, Any]:
+    import numpy as np
+
+    return np.array(values, dtype)

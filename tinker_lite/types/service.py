@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-from tinker_lite.types._base import Wire, read_fields
+from tinker_lite.types._base import Wire
+from tinker_lite.types.answers import Answer
 
 __all__ = [
     "ClientConfigRequest",
@@ -16,13 +17,13 @@ __all__ = [
 ]
 
 
-class HealthResponse(Wire, frozen=True, kw_only=True):
+class HealthResponse(Answer, frozen=True, kw_only=True):
     """The answer of ``/healthz``."""
 
     status: Literal["ok"]
 
 
-class SupportedModel(Wire, frozen=True, kw_only=True):
+class SupportedModel(Answer, frozen=True, kw_only=True):
     """A base model on offer.
 
     Attributes:
@@ -38,55 +39,33 @@ class SupportedModel(Wire, frozen=True, kw_only=True):
     sampleable: bool | None = None
 
 
-class GetServerCapabilitiesResponse:
+class GetServerCapabilitiesResponse(Answer, frozen=True, kw_only=True):
     """The base models on offer.
 
-    Args:
+    Attributes:
         supported_models: One entry per model.
 
     Source: protocol section 2.1; older servers name models by bare strings.
     """
 
-    __slots__ = ("supported_models",)
-
-    def __init__(self, *, supported_models: list[SupportedModel]) -> None:
-        self.supported_models = supported_models
+    supported_models: list[SupportedModel]
 
     @property
     def model_names(self) -> list[str]:
         """The names of the models that have one."""
         return [m.model_name for m in self.supported_models if m.model_name is not None]
 
-    def to_wire(self) -> dict[str, object]:
-        """The JSON form."""
-        return {"supported_models": self.supported_models}
-
     @classmethod
-    def from_wire(cls, fields: dict[str, Any]) -> GetServerCapabilitiesResponse:
-        """Read the JSON form: bare strings are names, nulls are skipped.
-
-        Raises:
-            ValueError: ``supported_models`` is missing or an entry does not fit.
-        """
-        entries = read_fields(fields, _CapabilityFields).supported_models
-        models = [SupportedModel(model_name=e) if isinstance(e, str) else e for e in entries]
-        return cls(supported_models=[model for model in models if model is not None])
-
-    def __eq__(self, other: object) -> bool:
-        """Equal if the models are."""
-        if not isinstance(other, GetServerCapabilitiesResponse):
-            return NotImplemented
-        return self.supported_models == other.supported_models
-
-    __hash__ = None  # type: ignore[assignment]  # by value, like the list it holds
-
-    def __repr__(self) -> str:
-        """All models."""
-        return f"GetServerCapabilitiesResponse(supported_models={self.supported_models!r})"
-
-
-class _CapabilityFields(Wire, frozen=True, kw_only=True):
-    supported_models: list[SupportedModel | str | None]
+    def mended(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        """The fields with bare strings taken for names, and without entries that are null."""
+        entries = fields.get("supported_models")
+        if isinstance(entries, list):
+            fields["supported_models"] = [
+                {"model_name": entry} if isinstance(entry, str) else entry
+                for entry in cast("list[object]", entries)
+                if entry is not None
+            ]
+        return fields
 
 
 class ClientConfigRequest(Wire, frozen=True, kw_only=True):
@@ -95,7 +74,7 @@ class ClientConfigRequest(Wire, frozen=True, kw_only=True):
     sdk_version: str
 
 
-class ClientConfigResponse(Wire, frozen=True, kw_only=True):
+class ClientConfigResponse(Answer, frozen=True, kw_only=True):
     """Settings that the server chooses for its clients (protocol section 2.2).
 
     Attributes:
@@ -112,9 +91,11 @@ class ClientConfigResponse(Wire, frozen=True, kw_only=True):
         sample_no_retries: Do not repeat failed samples.
         sample_enable_stuck_detection: Fail samples when nothing completes for two hours.
         sample_max_concurrent_requests: Samples in flight per sampling client.
+        use_pyqwest_transport: Which transport the official client takes; without effect here.
         sample_use_retrieve_futures: Await samples through the session poller.
         custom_loss_server_side: Upload custom losses.
         sample_join_sampling_session: Ask the server for clone ids.
+        create_model_via_load_weights: Load a checkpoint as a model's creation (0.25 only).
     """
 
     pjwt_auth_enabled: bool = False
@@ -130,12 +111,14 @@ class ClientConfigResponse(Wire, frozen=True, kw_only=True):
     sample_no_retries: bool = False
     sample_enable_stuck_detection: bool = True
     sample_max_concurrent_requests: int = 2000
+    use_pyqwest_transport: bool = True
     sample_use_retrieve_futures: bool = False
     custom_loss_server_side: bool = False
     sample_join_sampling_session: bool = False
+    create_model_via_load_weights: bool = False
 
 
-class ClientDynamicConfigResponse(Wire, frozen=True, kw_only=True):
+class ClientDynamicConfigResponse(Answer, frozen=True, kw_only=True):
     """Settings that may change while a session lives (protocol section 2.3).
 
     Attributes:

@@ -8,15 +8,18 @@ from typing import Literal
 import msgspec
 
 from tinker_lite.types._base import Wire
+from tinker_lite.types.answers import Answer
+from tinker_lite.types.session_status import ClientSessionFinishReason
 
 __all__ = [
-    "ClientSessionFinishReason",
     "CreateSamplingSessionRequest",
     "CreateSamplingSessionResponse",
     "CreateSessionRequest",
     "CreateSessionResponse",
     "FinishSessionRequest",
     "GetSamplerResponse",
+    "JoinSamplingSessionRequest",
+    "JoinSamplingSessionResponse",
     "SessionHeartbeatRequest",
     "SessionHeartbeatResponse",
 ]
@@ -33,7 +36,7 @@ class CreateSessionRequest(Wire, frozen=True, kw_only=True):
     type: Literal["create_session"] = "create_session"
 
 
-class CreateSessionResponse(Wire, frozen=True, kw_only=True):
+class CreateSessionResponse(Answer, frozen=True, kw_only=True):
     """The session that was made, with messages for the user."""
 
     session_id: str
@@ -50,16 +53,10 @@ class SessionHeartbeatRequest(Wire, frozen=True, kw_only=True):
     type: Literal["session_heartbeat"] = "session_heartbeat"
 
 
-class SessionHeartbeatResponse(Wire, frozen=True, kw_only=True):
+class SessionHeartbeatResponse(Answer, frozen=True, kw_only=True):
     """The answer to a heartbeat; it may be empty."""
 
     type: str | None = None
-
-
-class ClientSessionFinishReason(Wire, frozen=True, kw_only=True):
-    """Why a client ends its session."""
-
-    type: Literal["success", "errored", "interrupted"]
 
 
 class FinishSessionRequest(Wire, frozen=True, kw_only=True):
@@ -83,14 +80,28 @@ class CreateSamplingSessionRequest(Wire, frozen=True, kw_only=True):
     type: Literal["create_sampling_session"] = "create_sampling_session"
 
 
-class CreateSamplingSessionResponse(Wire, frozen=True, kw_only=True):
+class CreateSamplingSessionResponse(Answer, frozen=True, kw_only=True):
     """The sampling session that was made."""
 
     sampling_session_id: str
     type: str | None = None
 
 
-class GetSamplerResponse(Wire, frozen=True, kw_only=True):
+class JoinSamplingSessionRequest(Wire, frozen=True, kw_only=True):
+    """Body of ``/join_sampling_session``: one more client samples from the session."""
+
+    sampling_session_id: str
+    type: Literal["join_sampling_session"] = "join_sampling_session"
+
+
+class JoinSamplingSessionResponse(Answer, frozen=True, kw_only=True):
+    """The client's number within the session, 1 or more; the original client is 0."""
+
+    client_counter: int
+    type: str | None = None
+
+
+class GetSamplerResponse(Answer, frozen=True, kw_only=True):
     """What a sampler holds.
 
     Attributes:

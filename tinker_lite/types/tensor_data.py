@@ -13,7 +13,8 @@ from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
-from tinker_lite.types._base import Wire, read_fields
+from tinker_lite.types.answers import Answer, Extra
+from tinker_lite.types.reading import read_fields
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +28,7 @@ TensorLike: TypeAlias = "TensorData | Sequence[Any] | np.ndarray[Any, Any] | tor
 # struct and memoryview codes, in native byte order; every platform that Python ships wheels for is
 # little-endian, like the wire.
 _CODES: dict[str, str] = {"int64": "q", "float32": "f"}
+_NO_FIELDS: Mapping[str, Any] = Extra({})
 _NOT_A_NUMBER = (OverflowError, TypeError, ValueError)
 _RAGGED = "TensorData.data is ragged: nested rows must have equal lengths."
 
@@ -49,7 +51,7 @@ class TensorData:
     Source: protocol section 3.2.
     """
 
-    __slots__ = ("_values", "dtype", "shape", "sparse_col_indices", "sparse_crow_indices")
+    __slots__ = ("_extra", "_values", "dtype", "shape", "sparse_col_indices", "sparse_crow_indices")
 
     dtype: TensorDtype
     shape: list[int] | None
@@ -70,6 +72,7 @@ class TensorData:
         self.shape = None if shape is None else [int(n) for n in shape]
         self.sparse_crow_indices = _indices(sparse_crow_indices)
         self.sparse_col_indices = _indices(sparse_col_indices)
+        self._extra = _NO_FIELDS
         self._check()
 
     def _check(self) -> None:
@@ -93,6 +96,11 @@ class TensorData:
         return values
 
     @property
+    def extra(self) -> Mapping[str, Any]:
+        """The fields of the JSON form that this type does not know; empty when there are none."""
+        return self._extra
+
+    @property
     def size_bytes(self) -> int:
         """Bytes of the values and the CSR indices, as chunking counts them (protocol 5.5)."""
         n_indices = len(self.sparse_crow_indices or ()) + len(self.sparse_col_indices or ())
@@ -107,18 +115,67 @@ class TensorData:
         """How many values are stored."""
         return len(self._values)
 
-    def tolist(self) -> list[Any]:
+    def tolist(self, pad_value: int = 0) -> list[Any]:
         """The values as nested lists of this tensor's shape; flat when it has none.
 
+        Args:
+            pad_value: What cells have that a sparse tensor does not list.
+
         Raises:
+            TypeError: ``pad_value`` is no int.
             ValueError: The tensor is 0-dimensional, which a list cannot show.
         """
-        if self.sparse_col_indices is not None:
-            dense: list[Any] = self.to_numpy().tolist()
-            return dense
-        if self.shape is None or len(self.shape) == 1:
-            return self.data
-        return _nested(self.data, self.shape)
+        dense = self.to_dense(pad_value)
+        if dense.shape is None or len(dense.shape) == 1:
+            return dense.data
+        return _nested(dense.data, dense.shape)
+
+    def to_dense(self, pad_value: int = 0) -> TensorData:
+        """This tensor without a sparse layout; itself when it has none.
+
+        Args:
+            pad_value: What cells have that this tensor does not list.
+
+        Raises:
+            TypeError: ``pad_value`` is no int.
+        """
+        if isinstance(pad_value, bool) or not isinstance(pad_value, int):
+            raise TypeError(f"TensorData: pad_value must be an int, not {pad_value!r}.")
+        crow, col, shape = self.sparse_crow_indices, self.sparse_col_indices, self.shape
+        if crow is None or col is None or shape is None:
+            return self
+        code, n_columns = _CODES[self.dtype], shape[1]
+        one = struct.pack(f"={code}", pad_value)
+        octets = memoryview(bytearray(one * prod(shape)))
+        cells: memoryview[Any] = cast("Any", octets.cast(cast("Any", code)))
+        for row, (start, end) in enumerate(pairwise(crow)):
+            for i in range(start, end):
+                cells[row * n_columns + col[i]] = self._values[i]
+        return TensorData.from_buffer(cells.toreadonly(), self.dtype, shape)
+
+    @classmethod
+    def from_buffer(
+        cls, buffer: Any, dtype: TensorDtype, shape: Sequence[int] | None = None
+    ) -> TensorData:
+        """Take the bytes of an array in row order; read-only ones are not copied.
+
+        Args:
+            buffer: Anything with the buffer protocol, in native byte order.
+            dtype: What its bytes are.
+            shape: Dimensions; None means flat.
+
+        Raises:
+            ValueError: The bytes do not fit dtype and shape.
+        """
+        view = memoryview(buffer)
+        octets = view.cast("B") if view.nbytes else memoryview(b"")  # an empty view has no cast
+        item_bytes = struct.calcsize(f"={_CODES.get(dtype, 'q')}")
+        if len(octets) % item_bytes:
+            raise ValueError(
+                f"TensorData.from_buffer: {len(octets)} bytes are not whole {dtype} values."
+            )
+        values = _Bytes(octets if octets.readonly else bytes(octets))
+        return cls(cast("Any", values), dtype, shape)
 
     @classmethod
     def from_numpy(cls, array: np.ndarray[Any, Any]) -> TensorData:
@@ -153,30 +210,61 @@ class TensorData:
         array = (dense.float() if is_float else dense.long()).numpy(force=True)
         return cls(cast("Any", array), "float32" if is_float else "int64", tensor.shape)
 
-    def to_numpy(self) -> np.ndarray[Any, Any]:
-        """A fresh writable numpy array of this tensor's shape and dtype.
+    @classmethod
+    def from_torch_sparse(cls, tensor: torch.Tensor, pad_value: int = 0) -> TensorData:
+        """Copy a torch tensor, in CSR layout if it has two dimensions and becomes smaller.
 
-        Cells that a sparse tensor does not list are 0.
+        Args:
+            tensor: Any that ``from_torch`` takes.
+            pad_value: Cells of this value are not listed.
+
+        Raises:
+            TypeError: ``pad_value`` is no int.
+            ValueError: The tensor is complex.
+        """
+        dense = cls.from_torch(tensor).to_dense(pad_value)
+        if dense.shape is None or len(dense.shape) != 2:
+            return dense
+        listed = dense.to_numpy(copy=False) != pad_value
+        n_listed, n_rows = int(listed.sum()), dense.shape[0]
+        # Protocol section 3.2: indices and values against all cells.
+        if n_rows + 1 + 2 * n_listed >= prod(dense.shape):
+            return dense
+        crow = [0, *listed.sum(axis=1).cumsum().tolist()]
+        col = listed.nonzero()[1].tolist()
+        values: Any = dense.to_numpy(copy=False)[listed]
+        return cls(values, dense.dtype, dense.shape, crow, col)
+
+    def to_numpy(self, pad_value: int = 0, *, copy: bool = True) -> np.ndarray[Any, Any]:
+        """A numpy array of this tensor's shape and dtype.
+
+        Args:
+            pad_value: What cells have that a sparse tensor does not list.
+            copy: Whether the array is fresh and writable; otherwise it may be a read-only view.
+
+        Raises:
+            TypeError: ``pad_value`` is no int.
         """
         import numpy as np
 
-        flat = np.frombuffer(self._values, dtype=self.dtype)
-        if self.sparse_crow_indices is None or self.sparse_col_indices is None:
-            return flat.copy() if self.shape is None else flat.reshape(self.shape).copy()
-        dense = np.zeros(cast("list[int]", self.shape), dtype=self.dtype)
-        rows = np.repeat(np.arange(len(dense)), np.diff(self.sparse_crow_indices))
-        dense[rows, self.sparse_col_indices] = flat
-        return dense
+        dense = self.to_dense(pad_value)
+        view = np.frombuffer(dense.buffer, dtype=self.dtype)
+        shaped = view if dense.shape is None else view.reshape(dense.shape)
+        return shaped.copy() if copy else shaped
 
-    def to_torch(self) -> torch.Tensor:
+    def to_torch(self, pad_value: int = 0) -> torch.Tensor:
         """A fresh torch tensor of this tensor's shape and dtype.
+
+        Args:
+            pad_value: What cells have that a sparse tensor does not list.
 
         Raises:
             ImportError: torch is not installed.
+            TypeError: ``pad_value`` is no int.
         """
         import torch
 
-        tensor: torch.Tensor = cast("Any", torch).from_numpy(self.to_numpy())
+        tensor: torch.Tensor = cast("Any", torch).from_numpy(self.to_numpy(pad_value))
         return tensor
 
     def to_wire(self) -> dict[str, object]:
@@ -185,7 +273,7 @@ class TensorData:
         for name in ("shape", "sparse_crow_indices", "sparse_col_indices"):
             if getattr(self, name) is not None:
                 fields[name] = getattr(self, name)
-        return fields
+        return {**fields, **self._extra}
 
     @classmethod
     def from_wire(cls, fields: Mapping[str, Any]) -> TensorData:
@@ -195,7 +283,13 @@ class TensorData:
             ValueError: A field is missing or does not fit.
         """
         checked = read_fields(fields, _TensorFields)
-        return cls(*(getattr(checked, name) for name in checked.__struct_fields__))
+        return cls._rebuilt(checked.extra, *(getattr(checked, name) for name in _FIELDS))
+
+    @classmethod
+    def _rebuilt(cls, extra: Mapping[str, Any], *arguments: Any) -> TensorData:
+        tensor = cls(*arguments)
+        tensor._extra = extra
+        return tensor
 
     def __eq__(self, other: object) -> bool:
         """Equal if dtype, shape, values and sparse layout are the same."""
@@ -207,12 +301,13 @@ class TensorData:
 
     def _key(self) -> tuple[object, ...]:
         layout = (self.sparse_crow_indices, self.sparse_col_indices)
-        return self.dtype, self.shape, self._values.tobytes(), layout
+        return self.dtype, self.shape, self._values.tobytes(), layout, dict(self._extra)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle and copy through the constructor; a memoryview cannot be pickled."""
+        """Pickle and copy as bytes; a memoryview cannot be pickled."""
         layout = (self.sparse_crow_indices, self.sparse_col_indices)
-        return TensorData, (self.data, self.dtype, self.shape, *layout)
+        values = _Bytes(self._values.tobytes())
+        return TensorData._rebuilt, (dict(self._extra), values, self.dtype, self.shape, *layout)
 
     def __repr__(self) -> str:
         """Dtype, shape and count; values only when there are few."""
@@ -220,7 +315,26 @@ class TensorData:
         return f"TensorData(data={values}, dtype={self.dtype!r}, shape={self.shape})"
 
 
-class _TensorFields(Wire, frozen=True, kw_only=True):
+class _Bytes:
+    """Values that are bytes already, as ``TensorData`` takes arrays."""
+
+    __slots__ = ("octets",)
+
+    def __init__(self, octets: bytes | memoryview[int]) -> None:
+        self.octets = octets
+
+    def astype(self, dtype: str) -> _Bytes:
+        del dtype
+        return self
+
+    def tobytes(self) -> bytes | memoryview[int]:
+        return self.octets
+
+
+_FIELDS = ("data", "dtype", "shape", "sparse_crow_indices", "sparse_col_indices")
+
+
+class _TensorFields(Answer, frozen=True, kw_only=True):
     data: list[int | float]
     dtype: TensorDtype
     shape: list[int] | None = None
@@ -243,11 +357,15 @@ def _check_csr(
             f"TensorData.sparse_crow_indices must be {shape[0] + 1} numbers that rise from 0 to "
             f"the {n_values} values."
         )
+    if col and not 0 <= min(col) <= max(col) < shape[1]:
+        raise ValueError(f"TensorData.sparse_col_indices must be 0 to {shape[1] - 1}.")
 
 
 def _packed(data: Iterable[Any], dtype: TensorDtype) -> bytes:
     if hasattr(data, "astype"):
-        return cast("bytes", cast("Any", data).astype(dtype).tobytes())
+        array: Any = data
+        fits = getattr(array, "dtype", None) == dtype  # then a cast would only be one more copy
+        return cast("bytes", (array if fits else array.astype(dtype)).tobytes())
     flat = _flat(cast("Sequence[Any]", data if isinstance(data, list | tuple) else list(data)))
     try:
         return struct.pack(f"={len(flat)}{_CODES[dtype]}", *flat)

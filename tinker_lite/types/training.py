@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 from msgspec.structs import force_setattr
 
 from tinker_lite.types._base import Wire
+from tinker_lite.types.answers import Answer
 from tinker_lite.types.datum import Datum, LossFnOutput
+from tinker_lite.types.optimizers import DimuonParams, OptimizerConfig
 
 __all__ = [
     "AdamParams",
@@ -19,8 +21,10 @@ __all__ = [
     "ForwardBackwardRequest",
     "ForwardRequest",
     "LossFnType",
+    "OptimParams",
     "OptimStepRequest",
     "OptimStepResponse",
+    "OptimizerStepRequest",
 ]
 
 # A real Literal: command-line parsers of callers read it from annotations.
@@ -98,7 +102,7 @@ class ForwardRequest(Wire, frozen=True, kw_only=True):
     seq_id: int | None = None
 
 
-class ForwardBackwardOutput(Wire, frozen=True, kw_only=True):
+class ForwardBackwardOutput(Answer, frozen=True, kw_only=True):
     """What a pass gives back.
 
     Attributes:
@@ -121,16 +125,57 @@ class ForwardBackwardOutput(Wire, frozen=True, kw_only=True):
         )
 
 
+# What an optimiser takes for one step; families that are not known here are mappings.
+OptimParams: TypeAlias = AdamParams | DimuonParams | OptimizerConfig
+
+
 class OptimStepRequest(Wire, frozen=True, kw_only=True):
-    """Body of ``/optim_step`` (protocol section 2.6)."""
+    """Body of ``/optim_step`` for Adam (protocol section 2.6)."""
 
     adam_params: AdamParams
     model_id: str
     seq_id: int | None = None
     type: Literal["optim_step"] = "optim_step"
 
+    @property
+    def optim_params(self) -> OptimParams:
+        """The settings, whatever the optimiser."""
+        return self.adam_params
 
-class OptimStepResponse(Wire, frozen=True, kw_only=True):
+
+class OptimizerStepRequest(Wire, frozen=True, kw_only=True):
+    """Body of ``/optim_step`` for every other optimiser (protocol section 2.6).
+
+    Attributes:
+        optimizer_params: ``DimuonParams``, or a mapping with the ``type`` of another family.
+        model_id: The model.
+        seq_id: Number of the request within the model's.
+        type: The kind of request.
+
+    Raises:
+        ValueError: The settings do not name their family.
+    """
+
+    optimizer_params: OptimizerConfig
+    model_id: str
+    seq_id: int | None = None
+    type: Literal["optim_step"] = "optim_step"
+
+    def __post_init__(self) -> None:
+        """Refuse settings whose family the server could only guess."""
+        if not isinstance(self.optimizer_params.get("type"), str):
+            # A wrong value rather than a wrong type: the mapping as a whole names no family.
+            raise ValueError(  # noqa: TRY004
+                "OptimizerStepRequest.optimizer_params has no `type`."
+            )
+
+    @property
+    def optim_params(self) -> OptimParams:
+        """The settings, whatever the optimiser."""
+        return self.optimizer_params
+
+
+class OptimStepResponse(Answer, frozen=True, kw_only=True):
     """Result of an optimiser step.
 
     Attributes:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import ClassVar, Literal
+
+import msgspec
 
 from tinker_lite.types._base import Wire
-from tinker_lite.types.models import OptimizerConfig
+from tinker_lite.types.answers import Answer
+from tinker_lite.types.optimizers import OptimizerConfig, adamw
 
 __all__ = [
     "LoadWeightsRequest",
@@ -36,7 +39,7 @@ class SaveWeightsRequest(Wire, frozen=True, kw_only=True):
     type: Literal["save_weights"] = "save_weights"
 
 
-class SaveWeightsResponse(Wire, frozen=True, kw_only=True):
+class SaveWeightsResponse(Answer, frozen=True, kw_only=True):
     """Where a checkpoint was saved.
 
     Attributes:
@@ -60,7 +63,7 @@ class SaveWeightsForSamplerRequest(Wire, frozen=True, kw_only=True):
     type: Literal["save_weights_for_sampler"] = "save_weights_for_sampler"
 
 
-class SaveWeightsForSamplerResponseInternal(Wire, frozen=True, kw_only=True):
+class SaveWeightsForSamplerResponseInternal(Answer, frozen=True, kw_only=True):
     """What the service answers: ``path`` for a named save, the session id for an ephemeral one."""
 
     path: str | None = None
@@ -68,7 +71,7 @@ class SaveWeightsForSamplerResponseInternal(Wire, frozen=True, kw_only=True):
     type: str | None = None
 
 
-class SaveWeightsForSamplerResponse(Wire, frozen=True, kw_only=True):
+class SaveWeightsForSamplerResponse(Answer, frozen=True, kw_only=True):
     """Where sampler weights were saved.
 
     Attributes:
@@ -82,6 +85,8 @@ class SaveWeightsForSamplerResponse(Wire, frozen=True, kw_only=True):
 class LoadWeightsRequest(Wire, frozen=True, kw_only=True):
     """Body of ``/load_weights``: into an existing model, or as its creation (protocol 2.8)."""
 
+    _secret_fields: ClassVar[frozenset[str]] = frozenset({"weights_access_token"})
+
     path: str
     optimizer: bool
     model_id: str | None = None
@@ -94,12 +99,8 @@ class LoadWeightsRequest(Wire, frozen=True, kw_only=True):
     weights_access_token: str | None = None
     type: Literal["load_weights"] = "load_weights"
 
-    def __repr__(self) -> str:
-        """What is loaded and where; never the access token."""
-        return f"LoadWeightsRequest(path={self.path!r}, optimizer={self.optimizer})"
 
-
-class LoadWeightsResponse(Wire, frozen=True, kw_only=True):
+class LoadWeightsResponse(Answer, frozen=True, kw_only=True):
     """Result of a load.
 
     Attributes:
@@ -118,17 +119,22 @@ class WeightsInfoRequest(Wire, frozen=True, kw_only=True):
     tinker_path: str
 
 
-class WeightsInfoResponse(Wire, frozen=True, kw_only=True):
+class WeightsInfoResponse(Answer, frozen=True, kw_only=True):
     """What a checkpoint holds.
 
     Attributes:
         base_model: The base model it belongs to.
         is_lora: Whether it holds LoRA adapters.
+        optimizer_config: The optimiser family it was trained with.
         lora_rank: Their rank, or None.
+        train_unembed: Whether the unembedding has an adapter, or None if the server does not tell.
+        train_mlp: Whether the MLP layers have adapters, likewise.
+        train_attn: Whether the attention layers have adapters, likewise.
     """
 
     base_model: str
     is_lora: bool
+    optimizer_config: OptimizerConfig = msgspec.field(default_factory=adamw)
     lora_rank: int | None = None
     train_unembed: bool | None = None
     train_mlp: bool | None = None

@@ -3,6 +3,9 @@
 What is sent leaves out fields that are None, sends every other field, defaults included, and keeps
 nulls inside free-form mappings (protocol section 1.7). Types that are not structs, or are sent
 otherwise, take part through ``to_wire`` and ``from_wire``.
+
+What is read passes a strict decoder, which is fast. An answer that it refuses may only be newer or
+older than the types, and is read again by the rules of ``tinker_lite.types.reading``.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, runtime_checkabl
 import msgspec
 
 from tinker_lite.errors import DecodeError
+from tinker_lite.types.answers import Answer, Extra, UnknownValue
+from tinker_lite.types.reading import read_foreign, read_leniently
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +69,8 @@ def _refuse_non_finite(plain: object, path: str) -> None:
 
 def to_plain(value: Any) -> Any:
     """Structs as mappings without their None fields, all the way down; other values as they are."""
+    if isinstance(value, str | int | float | None):
+        return value
     if isinstance(value, _WireForm):
         return to_plain(value.to_wire())
     if isinstance(value, msgspec.Struct):
@@ -85,8 +92,11 @@ def _struct_fields(value: msgspec.Struct) -> dict[str, object]:
         value.__struct_fields__, value.__struct_encode_fields__, strict=True
     ):
         item = getattr(value, name)
-        if item is not None:
+        if item is not None and not isinstance(item, Extra):
             plain[wire_name] = to_plain(item)
+    # Unknown fields come last, and name the member of a union that is not known either.
+    if isinstance(value, Answer):
+        plain.update(value.extra)
     return plain
 
 
@@ -98,23 +108,28 @@ def _plain_items(items: Sequence[object]) -> Sequence[object]:
 
 
 def _encode_foreign(value: object) -> object:
-    """Numbers of other libraries, such as numpy scalars inside a token list."""
+    """Words not known here, and numbers of other libraries, such as numpy scalars among tokens."""
     if isinstance(value, _WireForm):
         return to_plain(value)
+    if isinstance(value, UnknownValue):
+        return str(value)
     if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
         return cast("Any", value).item()
     raise TypeError(f"{type(value).__name__} has no JSON form; give numbers, texts or lists.")
 
 
 def decode_json(raw: bytes, type_: type[T]) -> T:
-    """Read JSON bytes as ``type_``; fields the type does not know are ignored.
+    """Read JSON bytes as ``type_``.
 
     Raises:
         DecodeError: The bytes are not JSON, or do not fit; the text holds the path of the wrong
             value.
     """
     try:
-        return cast("T", _decoder(cast("Any", type_)).decode(raw))
+        try:
+            return cast("T", _decoder(cast("Any", type_)).decode(raw))
+        except msgspec.ValidationError:
+            return read_leniently(msgspec.json.decode(raw), type_)
     # RecursionError: a body may be nested without end.
     except (msgspec.DecodeError, ValueError, TypeError, RecursionError) as error:
         name = getattr(type_, "__name__", str(type_))
@@ -129,14 +144,4 @@ def _with_one_path(text: str) -> str:
 
 @functools.cache
 def _decoder(type_: type[Any]) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(type_, dec_hook=_decode_foreign)
-
-
-def _decode_foreign(type_: type[Any], value: object) -> object:
-    from_wire = getattr(type_, "from_wire", None)
-    if from_wire is None:
-        raise NotImplementedError(f"{type_!r} has no wire form")
-    if not isinstance(value, dict):
-        # msgspec turns a ValueError of a hook into a validation error that has the value's path.
-        raise ValueError(f"Expected `object`, got `{type(value).__name__}`")  # noqa: TRY004
-    return from_wire(value)
+    return msgspec.json.Decoder(type_, dec_hook=read_foreign)
