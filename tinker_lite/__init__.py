@@ -17,6 +17,10 @@ if TYPE_CHECKING:
         AsyncTinker,
         Tinker,
     )
+    from tinker_lite.clients.responses import (
+        APIResponse,
+        AsyncAPIResponse,
+    )
     from tinker_lite.clients.rest_client import (
         RestClient,
     )
@@ -29,6 +33,10 @@ if TYPE_CHECKING:
     from tinker_lite.clients.status import (
         ClientStatus,
     )
+    from tinker_lite.clients.streams import (
+        AsyncStream,
+        Stream,
+    )
     from tinker_lite.clients.training_client import (
         TrainingClient,
     )
@@ -37,6 +45,10 @@ if TYPE_CHECKING:
     )
     from tinker_lite.engine.future import (
         APIFuture,
+    )
+    from tinker_lite.engine.options import (
+        CallOptions,
+        Omit,
     )
     from tinker_lite.errors import (
         APIConnectionError,
@@ -70,10 +82,14 @@ if TYPE_CHECKING:
         Proxy,
     )
     from tinker_lite.types import (
+        AdamOptimizerConfig,
         AdamParams,
         Checkpoint,
         CheckpointType,
         Datum,
+        DimuonOptimizerConfig,
+        DimuonParams,
+        DmelChunk,
         EncodedTextChunk,
         ForwardBackwardOutput,
         GetServerCapabilitiesResponse,
@@ -84,7 +100,9 @@ if TYPE_CHECKING:
         OptimStepRequest,
         OptimStepResponse,
         ParsedCheckpointTinkerPath,
+        PromptProvenanceSpan,
         QueueState,
+        SampledProvenanceSpan,
         SampledSequence,
         SampleRequest,
         SampleResponse,
@@ -95,27 +113,55 @@ if TYPE_CHECKING:
         TensorDtype,
         TrainingRun,
     )
+    from tinker_lite.wire.files import (
+        FileTypes,
+        file_from_path,
+    )
+    from tinker_lite.wire.not_given import (
+        NOT_GIVEN,
+        NotGiven,
+    )
+    from tinker_lite.wire.property_info import (
+        PropertyInfo,
+    )
+    from tinker_lite.wire.sse import (
+        ServerSentEvent,
+    )
+    from tinker_lite.wire.transform import (
+        atransform,
+        transform,
+    )
 
 __all__ = [
+    "NOT_GIVEN",
     "APIConnectionError",
     "APIError",
     "APIFuture",
+    "APIResponse",
     "APIResponseValidationError",
     "APIStatusError",
     "APITimeoutError",
+    "AdamOptimizerConfig",
     "AdamParams",
+    "AsyncAPIResponse",
+    "AsyncStream",
     "AsyncTinker",
     "AsyncTransport",
     "AuthenticationError",
     "BadRequestError",
     "BillingError",
+    "CallOptions",
     "Checkpoint",
     "CheckpointType",
     "ClientStatus",
     "ConfigError",
     "ConflictError",
     "Datum",
+    "DimuonOptimizerConfig",
+    "DimuonParams",
+    "DmelChunk",
     "EncodedTextChunk",
+    "FileTypes",
     "ForwardBackwardOutput",
     "GetServerCapabilitiesResponse",
     "InternalServerError",
@@ -124,10 +170,14 @@ __all__ = [
     "ModelInput",
     "ModelInputChunk",
     "NotFoundError",
+    "NotGiven",
+    "Omit",
     "OptimStepRequest",
     "OptimStepResponse",
     "ParsedCheckpointTinkerPath",
     "PermissionDeniedError",
+    "PromptProvenanceSpan",
+    "PropertyInfo",
     "ProxiesTypes",
     "Proxy",
     "QueueState",
@@ -139,11 +189,14 @@ __all__ = [
     "RetryConfig",
     "SampleRequest",
     "SampleResponse",
+    "SampledProvenanceSpan",
     "SampledSequence",
     "SamplingClient",
     "SamplingParams",
+    "ServerSentEvent",
     "ServiceClient",
     "StopReason",
+    "Stream",
     "SupportedModel",
     "TensorData",
     "TensorDtype",
@@ -156,6 +209,9 @@ __all__ = [
     "TransportError",
     "UnprocessableEntityError",
     "__version__",
+    "atransform",
+    "file_from_path",
+    "transform",
     "types",
 ]
 
@@ -164,13 +220,25 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "AsyncTinker",
         "Tinker",
     ),
+    "tinker_lite.clients.responses": (
+        "APIResponse",
+        "AsyncAPIResponse",
+    ),
     "tinker_lite.clients.rest_client": ("RestClient",),
     "tinker_lite.clients.sampling_client": ("SamplingClient",),
     "tinker_lite.clients.service_client": ("ServiceClient",),
     "tinker_lite.clients.status": ("ClientStatus",),
+    "tinker_lite.clients.streams": (
+        "AsyncStream",
+        "Stream",
+    ),
     "tinker_lite.clients.training_client": ("TrainingClient",),
     "tinker_lite.config": ("RetryConfig",),
     "tinker_lite.engine.future": ("APIFuture",),
+    "tinker_lite.engine.options": (
+        "CallOptions",
+        "Omit",
+    ),
     "tinker_lite.errors": (
         "APIConnectionError",
         "APIError",
@@ -203,10 +271,14 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "Proxy",
     ),
     "tinker_lite.types": (
+        "AdamOptimizerConfig",
         "AdamParams",
         "Checkpoint",
         "CheckpointType",
         "Datum",
+        "DimuonOptimizerConfig",
+        "DimuonParams",
+        "DmelChunk",
         "EncodedTextChunk",
         "ForwardBackwardOutput",
         "GetServerCapabilitiesResponse",
@@ -217,9 +289,11 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "OptimStepRequest",
         "OptimStepResponse",
         "ParsedCheckpointTinkerPath",
+        "PromptProvenanceSpan",
         "QueueState",
         "SampleRequest",
         "SampleResponse",
+        "SampledProvenanceSpan",
         "SampledSequence",
         "SamplingParams",
         "StopReason",
@@ -227,6 +301,20 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "TensorData",
         "TensorDtype",
         "TrainingRun",
+    ),
+    "tinker_lite.wire.files": (
+        "FileTypes",
+        "file_from_path",
+    ),
+    "tinker_lite.wire.not_given": (
+        "NOT_GIVEN",
+        "NotGiven",
+    ),
+    "tinker_lite.wire.property_info": ("PropertyInfo",),
+    "tinker_lite.wire.sse": ("ServerSentEvent",),
+    "tinker_lite.wire.transform": (
+        "atransform",
+        "transform",
     ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -54,13 +54,14 @@ def silent(peer: Peer) -> None:
 def ask(**options: Any) -> None:
     """One call of the blocking raw client."""
     with tl.Tinker(max_retries=0, **options) as client:
-        assert client.reply("service.health_check").status == 200
+        assert client.with_raw_response.service.health_check().status_code == 200
 
 
 async def ask_async(**options: Any) -> None:
     """One call of the async raw client."""
     async with tl.AsyncTinker(max_retries=0, **options) as client:
-        assert (await client.reply("service.health_check")).status == 200
+        response = await client.with_raw_response.service.health_check()
+        assert response.status_code == 200
 
 
 def lines(server: Adversary) -> list[str]:
@@ -164,12 +165,11 @@ async def test_s8_5_limits() -> None:
             anyio.create_task_group() as tasks,
         ):
             for _ in range(20):
-                tasks.start_soon(client.reply, "service.health_check")
+                tasks.start_soon(client.service.health_check)
         with Urllib3Transport(max_connections=2) as blocking:
             blocking_client = tl.Tinker(base_url=server.url(""), transport=blocking)
             threads = [
-                threading.Thread(target=blocking_client.reply, args=("service.health_check",))
-                for _ in range(20)
+                threading.Thread(target=blocking_client.service.health_check) for _ in range(20)
             ]
             for thread in threads:
                 thread.start()
@@ -207,7 +207,7 @@ with tl.Tinker(
     base_url="https://tinker.test", api_key="tml-x",
     transport=FakeTransport(lambda request: FakeReply({"status": "canned"})),
 ) as client:
-    print(client.reply("service.health_check").body.decode())
+    print(client.with_raw_response.service.health_check().text())
 assert opened == [], opened
 """
 
@@ -296,7 +296,7 @@ def test_s8_10_per_client() -> None:
     def run(name: str) -> None:
         with tl.Tinker(base_url=NOWHERE, transport=clients[name]) as client:
             for _ in range(50):
-                body = client.reply("service.health_check").body
+                body = client.with_raw_response.service.health_check().read()
                 answers[name].append(json.loads(body)["status"])
 
     threads = [threading.Thread(target=run, args=(name,)) for name in clients]

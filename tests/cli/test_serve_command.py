@@ -50,7 +50,7 @@ def test_it_answers_until_it_is_told_to_end(
         assert url is not None
         assert f"TINKER_BASE_URL={url[1]}\n" in said
         with tl.Tinker(base_url=url[1]) as tinker:
-            offer = tinker.call("service.get_server_capabilities", tl.GetServerCapabilitiesResponse)
+            offer = tinker.service.get_server_capabilities()
         assert f"models  {', '.join(offer.model_names)}\n" in said
         process.send_signal(ending)
         rest, errors = process.communicate(timeout=15)

@@ -16,17 +16,14 @@ from tinker_lite import (
     RequestFailedError,
     Tinker,
 )
+from tinker_lite import types as t
 from tinker_lite.engine.future import in_event_loop
 from tinker_lite.engine.world import drive
 from tinker_lite.errors import ConnectError
 from tinker_lite.http import Request
+from tinker_lite.protocol import endpoints
 from tinker_lite.testing import AsyncFakeTransport, FakeReply, FakeTransport
-from tinker_lite.types import (
-    CreateModelResponse,
-    CreateSessionResponse,
-    LoraConfig,
-    UntypedAPIFuture,
-)
+from tinker_lite.types import LoraConfig, UntypedAPIFuture
 
 SESSION = {"sdk_version": "x"}
 MODEL = {"session_id": "S", "model_seq_id": 4, "base_model": "m", "lora_config": LoraConfig(rank=1)}
@@ -50,9 +47,9 @@ def test_a_blocking_call_needs_no_loop_and_no_thread() -> None:
 
     before = set(threading.enumerate())
     with blocking(handler) as tinker:
-        session = tinker.call("service.create_session", CreateSessionResponse, SESSION)
-        future = tinker.call("models.create", UntypedAPIFuture, MODEL)
-        model = tinker.result("models.create", CreateModelResponse, future)
+        session = tinker.service.create_session(SESSION)
+        future = tinker.models.create(MODEL)
+        model = tinker.result(endpoints.MODELS_CREATE, future)
     assert (session.session_id, model.model_id) == ("S", "S:train:4")
     assert seen == {(threading.current_thread(), False)}
     assert set(threading.enumerate()) <= before
@@ -64,25 +61,22 @@ async def test_the_async_form_sends_the_same() -> None:
     for transport_of in (AsyncFakeTransport, FakeTransport):
         service = ScriptedService()
         async with AsyncTinker(base_url=BASE_URL, transport=transport_of(service)) as tinker:
-            await tinker.call("service.create_session", CreateSessionResponse, SESSION)
-            future = await tinker.call("models.create", UntypedAPIFuture, MODEL)
-            model = await tinker.result("models.create", CreateModelResponse, future)
+            await tinker.service.create_session(SESSION)
+            future = await tinker.models.create(MODEL)
+            model = await tinker.result(endpoints.MODELS_CREATE, future)
         assert model.model_id == "S:train:4"
         assert service.paths() == ["/create_session", "/create_model", "/retrieve_future"]
 
 
 def test_a_raw_answer_keeps_status_headers_and_body() -> None:
-    """``reply`` decodes nothing; path values and query are encoded."""
+    """Nothing has been decoded; path values and query are encoded."""
     service = ScriptedService()
     service.script("/training_runs/a%20b", FakeReply(b"raw", headers=(("X-A", "b"),)))
     with blocking(service) as tinker:
-        reply = tinker.reply(
-            "training_runs.get", path={"run": "a b"}, query={"access_scope": "x y"}
-        )
-    assert (reply.status, reply.headers.get("x-a"), reply.body) == (200, "b", b"raw")
-    assert service.requests[0].url.endswith("?access_scope=x%20y") or service.requests[
-        0
-    ].url.endswith("?access_scope=x+y")
+        response = tinker.with_raw_response.training_runs.get("a b", "accessible")
+    assert (response.status_code, response.headers.get("x-a")) == (200, "b")
+    assert response.read() == b"raw"
+    assert service.requests[0].url.endswith("/training_runs/a%20b?access_scope=accessible")
 
 
 def test_errors_of_raw_calls_are_the_tree() -> None:
@@ -93,13 +87,11 @@ def test_errors_of_raw_calls_are_the_tree() -> None:
     service.script("/retrieve_future", FakeReply({"error": "boom", "category": "server"}))
     with blocking(service, max_retries=0) as tinker:
         with pytest.raises(BadRequestError, match="400 - bad"):
-            tinker.reply("service.create_session", SESSION)
+            tinker.service.create_session(SESSION)
         with pytest.raises(APIConnectionError, match="refused"):
-            tinker.reply("service.health_check")
+            tinker.service.health_check()
         with pytest.raises(RequestFailedError, match="boom"):
-            tinker.result("models.create", CreateModelResponse, UntypedAPIFuture(request_id="r"))
-        with pytest.raises(ValueError, match="There is no endpoint 'nope'"):
-            tinker.reply("nope")
+            tinker.result(endpoints.MODELS_CREATE, UntypedAPIFuture(request_id="r"))
 
 
 def test_the_blocking_client_wants_a_blocking_transport() -> None:
@@ -114,10 +106,10 @@ async def test_an_injected_transport_stays_its_owners() -> None:
     service = ScriptedService()
     given = FakeTransport(service)
     with Tinker(base_url=BASE_URL, transport=given) as tinker:
-        tinker.reply("service.health_check")
+        tinker.with_raw_response.service.health_check()
     native = AsyncFakeTransport(service)
     async with AsyncTinker(base_url=BASE_URL, transport=native) as async_tinker:
-        await async_tinker.reply("service.health_check")
+        await async_tinker.with_raw_response.service.health_check()
     assert not given.closed
     assert not native.closed
 
@@ -155,6 +147,45 @@ def test_every_request_of_a_raw_client_goes_where_it_was_pointed() -> None:
     """The path prefix of the base URL is kept."""
     service = ScriptedService()
     with Tinker(base_url=f"{BASE_URL}/pre/", transport=FakeTransport(service)) as tinker:
-        tinker.reply("service.health_check")
+        tinker.with_raw_response.service.health_check()
     assert service.requests[0].url == f"{BASE_URL}/pre/api/v1/healthz"
     assert path_of(service.requests[0]) == "/healthz"
+
+
+def test_a_model_is_trained_and_sampled_by_single_calls() -> None:
+    """Over the embedded service: session, model, pass, step, weights, samples, listing."""
+    datum = t.Datum(
+        model_input=t.ModelInput.from_ints([1, 2, 3]),
+        loss_fn_inputs={"target_tokens": [2, 3, 4], "weights": [1.0, 1.0, 1.0]},
+    )
+    batch = t.ForwardBackwardInput(data=[datum], loss_fn="cross_entropy")
+    with Tinker(base_url="local:") as tinker:
+        base_model = tinker.service.get_server_capabilities().model_names[0]
+        session_id = tinker.service.create_session(SESSION).session_id
+        created = tinker.models.create(
+            {"session_id": session_id, "model_seq_id": 0, "base_model": base_model,
+             "lora_config": LoraConfig(rank=2)}
+        )  # fmt: skip
+        model_id = tinker.result(endpoints.MODELS_CREATE, created).model_id
+        passed = tinker.training.forward_backward(
+            t.ForwardBackwardRequest(forward_backward_input=batch, model_id=model_id, seq_id=1)
+        )
+        step = tinker.training.optim_step(
+            t.OptimStepRequest(adam_params=t.AdamParams(), model_id=model_id, seq_id=2)
+        )
+        output = tinker.result(endpoints.TRAINING_FORWARD_BACKWARD, passed)
+        assert len(output.loss_fn_outputs[0]["logprobs"].tolist()) == 3
+        tinker.result(endpoints.TRAINING_OPTIM_STEP, step)
+        saved = tinker.weights.save_for_sampler({"model_id": model_id, "path": "a", "seq_id": 3})
+        path = tinker.result(endpoints.WEIGHTS_SAVE_FOR_SAMPLER, saved).path
+        sampled = tinker.sampling.asample(
+            t.SampleRequest(
+                prompt=t.ModelInput.from_ints([1]),
+                sampling_params=t.SamplingParams(max_tokens=3, seed=1),
+                model_path=path,
+            )
+        )
+        response = tinker.result(endpoints.SAMPLING_ASAMPLE, sampled)
+        assert 1 <= len(response.sequences[0].tokens) <= 3
+        [checkpoint] = tinker.checkpoints.list_for_run(model_id).checkpoints
+        assert checkpoint.tinker_path == path

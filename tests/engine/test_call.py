@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gzip
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import anyio
 import pytest
@@ -9,6 +11,7 @@ from tests.engine.scripted import BASE_URL, ScriptedService, refusal, run_virtua
 from tinker_lite import (
     APIConnectionError,
     APIResponseValidationError,
+    APIStatusError,
     APITimeoutError,
     AsyncTinker,
     BadRequestError,
@@ -16,11 +19,10 @@ from tinker_lite import (
     NotFoundError,
     RateLimitError,
 )
+from tinker_lite.clients.responses import AsyncAPIResponse
 from tinker_lite.errors import ConnectError, ConnectionLost, TransportError, TransportTimeout
 from tinker_lite.http import Request
-from tinker_lite.protocol.replies import Reply
 from tinker_lite.testing import AsyncFakeTransport, FakeReply
-from tinker_lite.types import CreateSessionResponse
 
 HEALTH = "/healthz"
 CREATE = "/create_session"
@@ -46,20 +48,22 @@ class Clocked(ScriptedService):
 
 def ask(
     service: ScriptedService,
-    name: str = "service.create_session",
+    method: str = "create_session",
     body: object = BODY,
     **options: float,
-) -> Callable[[], Awaitable[Reply]]:
+) -> Callable[[], Awaitable[AsyncAPIResponse[Any]]]:
     """One raw call."""
 
-    async def main() -> Reply:
+    async def main() -> AsyncAPIResponse[Any]:
         client = AsyncTinker(
             base_url=BASE_URL,
             transport=AsyncFakeTransport(service),
             max_retries=int(options.get("max_retries", 10)),
             timeout=options.get("timeout"),
         )
-        return await client.reply(name, body)
+        call = getattr(client.with_raw_response.service, method)
+        response: AsyncAPIResponse[Any] = await (call() if body is None else call(body))
+        return response
 
     return main
 
@@ -70,8 +74,7 @@ def test_a_rate_limit_is_waited_out_as_asked() -> None:
     service.script(CREATE, FakeReply(status=429, headers=(("retry-after", "7"),)))
     service.script(CREATE, FakeReply(status=429, headers=(("retry-after-ms", "2500"),)))
     reply = run_virtual(ask(service))
-    assert reply.ok
-    assert reply.n_retries == 2
+    assert reply.retries_taken == 2
     assert service.pauses() == [pytest.approx(7.0), pytest.approx(2.5)]
 
 
@@ -79,7 +82,7 @@ def test_a_busy_service_is_asked_again_with_growing_pauses() -> None:
     """503 backs off from half a second, doubling, less a quarter at most at random."""
     service = Clocked()
     service.script(CREATE, *[refusal(503)] * 4)
-    assert run_virtual(ask(service)).n_retries == 4
+    assert run_virtual(ask(service)).retries_taken == 4
     for pause, longest in zip(service.pauses(), [0.5, 1.0, 2.0, 4.0], strict=True):
         assert 0.75 * longest - 1e-6 <= pause <= longest + 1e-6
 
@@ -88,20 +91,18 @@ def test_a_lost_connection_is_tried_again() -> None:
     """A failure below HTTP is repeated like a busy service."""
     service = Clocked()
     service.script(CREATE, ConnectError("refused"), ConnectionLost("gone", may_have_arrived=True))
-    assert run_virtual(ask(service)).n_retries == 2
+    assert run_virtual(ask(service)).retries_taken == 2
     assert min(service.pauses()) > 0.3
 
 
-@pytest.mark.parametrize(
-    "name", ["service.create_session", "service.session_heartbeat"], ids=["standard", "once"]
-)
+@pytest.mark.parametrize("name", ["create_session", "session_heartbeat"], ids=["standard", "once"])
 def test_a_dead_kept_connection_is_repeated_at_once(name: str) -> None:
     """Also for calls that are otherwise made once: the peer had hung up already."""
     service = Clocked()
-    path = CREATE if name == "service.create_session" else "/session_heartbeat"
+    path = CREATE if name == "create_session" else "/session_heartbeat"
     stale = ConnectionLost("closed", may_have_arrived=True, reused_connection=True)
     service.script(path, stale)
-    assert run_virtual(ask(service, name)).n_retries == 1
+    assert run_virtual(ask(service, name)).retries_taken == 1
     assert service.pauses() == [0.0]
 
 
@@ -177,7 +178,7 @@ def test_the_idempotency_key_belongs_to_the_call() -> None:
     assert keys[0] is not None
     assert keys[:3] == [keys[0]] * 3
     assert keys[3] not in {None, keys[0]}
-    run_virtual(ask(service, "service.health_check", None))
+    run_virtual(ask(service, "health_check", None))
     assert "x-idempotency-key" not in service.requests[-1].headers
 
 
@@ -192,8 +193,9 @@ def test_headers_and_limits_of_a_request() -> None:
             timeout=12.5,
             default_headers={"X-Team": "blue", "User-Agent": "mine"},
         )
-        await client.reply("service.health_check", headers={"X-Team": "red"})
-        await client.reply("service.create_session", BODY)
+        plain = client.with_raw_response.service
+        await plain.health_check(extra_headers={"X-Team": "red"})
+        await plain.create_session(BODY)
 
     service = Clocked()
     run_virtual(main)
@@ -213,7 +215,7 @@ def test_an_answer_that_does_not_fit_is_not_repeated() -> None:
 
     async def main() -> None:
         client = AsyncTinker(base_url=BASE_URL, transport=AsyncFakeTransport(service))
-        await client.call("service.create_session", CreateSessionResponse, BODY)
+        await client.service.create_session(BODY)
 
     service = Clocked()
     service.script(CREATE, FakeReply({"session_id": 3}))
@@ -222,3 +224,74 @@ def test_an_answer_that_does_not_fit_is_not_repeated() -> None:
     ):
         run_virtual(main)
     assert len(service.requests) == 1
+
+
+# Redirects and content codings
+
+
+def moved(location: str, status: int = 307) -> FakeReply:
+    """An answer that points elsewhere."""
+    return FakeReply(status=status, headers=(("Location", location),))
+
+
+def test_a_redirect_within_the_origin_is_followed() -> None:
+    """Method, body, key and idempotency key go along where the status says so."""
+    service = ScriptedService()
+    service.script(CREATE, moved("/api/v1/create_session?again=1"))
+    reply = run_virtual(ask(service))
+    first, second = service.requests
+    assert reply.status_code == 200
+    assert second.url == f"{BASE_URL}/api/v1/create_session?again=1"
+    assert (second.method, second.body) == (first.method, first.body)
+    assert second.headers == first.headers
+
+
+def test_a_redirect_elsewhere_is_an_error_that_says_where() -> None:
+    """The key stays here; the query of the place may be a secret."""
+    service = ScriptedService()
+    service.script(CREATE, moved("https://elsewhere.example/x?signature=s"))
+    with pytest.raises(APIStatusError, match=r"sends elsewhere, to https://elsewhere\.example/x;"):
+        run_virtual(ask(service))
+    assert len(service.requests) == 1
+
+
+def test_redirects_in_a_circle_end() -> None:
+    """After a handful the answer counts as it is."""
+    service = ScriptedService()
+    service.script(CREATE, *[moved("/api/v1/create_session")] * 10)
+    with pytest.raises(APIStatusError, match="307"):
+        run_virtual(ask(service))
+    assert len(service.requests) == 6
+
+
+def packed(body: bytes, coding: str = "gzip") -> FakeReply:
+    """An answer with a content coding."""
+    return FakeReply(body, headers=(("Content-Encoding", coding),))
+
+
+def test_a_packed_answer_is_unpacked() -> None:
+    """What is asked for can be read."""
+    service = ScriptedService()
+
+    async def read() -> bytes:
+        return await (await ask(service)()).read()
+
+    service.script(CREATE, packed(gzip.compress(b'{"session_id": "s"}')))
+    assert run_virtual(read) == b'{"session_id": "s"}'
+    assert "gzip" in (service.requests[0].headers.get("accept-encoding") or "")
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (packed(gzip.compress(b"x" * 99)[:-1]), "ends before its end"),
+        (packed(b"nonsense"), "not valid gzip"),
+        (packed(b"x", "br"), "content coding 'br', which is unknown"),
+    ],
+)
+def test_an_answer_that_cannot_be_unpacked_is_no_answer(reply: FakeReply, reason: str) -> None:
+    """It may have been damaged on the way, so it is asked for again; then the error says why."""
+    service = ScriptedService()
+    service.script(CREATE, reply, reply)
+    with pytest.raises(APIConnectionError, match=reason):
+        run_virtual(ask(service, max_retries=1))

@@ -154,7 +154,8 @@ async def test_a_cancelled_download_leaves_nothing(tmp_path: Path) -> None:
     async with ServiceClient.open(base_url=BASE_URL, transport=storage) as client:
         future = start(client, tmp_path / "a.tar")
         await storage.stalled.wait()
-        assert names(tmp_path) == ["a.tar.part"]
+        [part] = names(tmp_path)
+        assert part.endswith(".part")
         future.cancel()
         with anyio.fail_after(5):
             await future.exception_async()

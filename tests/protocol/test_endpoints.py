@@ -8,11 +8,66 @@ import pytest
 
 from tinker_lite import types as t
 from tinker_lite.errors import DecodeError
+from tinker_lite.protocol import endpoints
 from tinker_lite.protocol.endpoints import BY_NAME, ENDPOINTS, PROTOCOL_VERSION, Endpoint
 from tinker_lite.types import UntypedAPIFuture
 from tinker_lite.wire.json import decode_json
 
 SUBMISSIONS = [row for row in ENDPOINTS if row.response is UntypedAPIFuture]
+
+
+# Protocol section 2, written down apart from the table.
+PLACES = """
+GET /healthz
+GET /get_server_capabilities
+POST /client/config
+POST /client/dynamic_config
+POST /auth/token
+POST /create_session
+POST /session_heartbeat
+POST /sessions/{session}/finish
+GET /sessions
+GET /sessions/{session}
+POST /sessions/search
+PUT /sessions/{session}/project
+GET /sessions/{session}/trace_export
+POST /create_model
+POST /get_info
+POST /unload_model
+POST /forward
+POST /forward_backward
+POST /optim_step
+POST /create_custom_loss
+POST /load_weights
+POST /save_weights
+POST /save_weights_for_sampler
+POST /save_weights_external
+POST /copy_weights
+POST /weights_info
+POST /create_sampling_session
+POST /join_sampling_session
+GET /samplers/{sampler}
+POST /asample
+POST /retrieve_future
+POST /retrieve_futures
+POST /cancel_future
+GET /training_runs
+GET /training_runs/{run}
+GET /training_runs/{run}/checkpoints
+DELETE /training_runs/{run}/checkpoints/{checkpoint}
+POST /training_runs/{run}/checkpoints/{checkpoint}/publish
+DELETE /training_runs/{run}/checkpoints/{checkpoint}/publish
+PUT /training_runs/{run}/checkpoints/{checkpoint}/ttl
+GET /training_runs/{run}/checkpoints/{checkpoint}/archive
+GET /training_runs/{run}/checkpoints/{checkpoint}/external_weights_urls
+GET /checkpoints
+GET /audit
+GET /billing/usage/events
+GET /billing/usage/checkpoints/current
+POST /telemetry
+GET /auth/apikey/me
+DELETE /auth/apikey/me
+""".strip().splitlines()
 
 
 def name_of(row: object) -> str:
@@ -37,8 +92,39 @@ def test_a_row_is_complete(row: Endpoint) -> None:
     fields = [name for _, name, _, _ in Formatter().parse(row.path) if name is not None]
     assert all(name.isidentifier() for name in fields)
     assert len(fields) == len(set(fields))
-    assert row.method == "POST" or row.request is None
+    assert row.method in {"POST", "PUT"} or row.request is None
     assert 0 < row.timeout_s <= 60
+
+
+def test_every_row_is_a_constant_named_after_it() -> None:
+    """A row can be imported by the name it goes by, and none is left out of the table."""
+    constants = {
+        name: value for name, value in vars(endpoints).items() if isinstance(value, Endpoint)
+    }
+    assert {name: row.name for name, row in constants.items()} == {
+        row.name.upper().replace(".", "_"): row.name for row in ENDPOINTS
+    }
+
+
+def test_the_table_is_that_of_the_protocol() -> None:
+    """Every place of protocol section 2 is there, and no other."""
+    assert {f"{row.method} {row.path}" for row in ENDPOINTS} == set(PLACES)
+    assert len(PLACES) == len(ENDPOINTS)
+
+
+def test_old_rows_say_who_calls_them() -> None:
+    """What newer clients no longer call stays, marked; most rows are for all."""
+    versions = {row.name: row.versions for row in ENDPOINTS}
+    assert versions["training.forward"] == "0.6.3"
+    assert versions["models.unload"] == versions["checkpoints.archive"] == "0.25 and earlier"
+    assert versions["sessions.search"] == "after 0.25"
+    assert versions["sampling.asample"] == "all"
+
+
+def test_redirects_mean_something_to_two_rows_only() -> None:
+    """The audit log lies in a storage; the place of an archive is the answer itself."""
+    assert [row.name for row in ENDPOINTS if row.leads_to_storage] == ["audit.log"]
+    assert [row.name for row in ENDPOINTS if row.answers_by_redirect] == ["checkpoints.archive"]
 
 
 @pytest.mark.parametrize("row", ENDPOINTS, ids=name_of)
@@ -65,7 +151,7 @@ def test_polls_name_the_operations_of_the_protocol() -> None:
     """Each submission has a request type of its own, spelt as the protocol spells it."""
     known = {
         "CreateModel", "LoadWeights", "ForwardBackward", "Forward", "OptimStep", "SaveWeights",
-        "SaveWeightsForSampler", "Sample",
+        "SaveWeightsForSampler", "SaveWeightsExternal", "Sample", "CreateCustomLoss", "UnloadModel",
     }  # fmt: skip
     assert {row.request_type for row in SUBMISSIONS} == known
     assert len(SUBMISSIONS) == len(known)
@@ -78,29 +164,17 @@ def test_retries_are_left_to_the_loops_that_repeat_by_themselves() -> None:
     assert {row.name: row.retry for row in ENDPOINTS if row.retry != "standard"} == {
         "service.session_heartbeat": "once",
         "futures.retrieve": "poll",
+        "futures.retrieve_multi": "poll",
+        "api_keys.get": "once",
+        "api_keys.revoke": "once",
     }
+    assert BY_NAME["futures.retrieve_multi"].timeout_s == 45
+    assert BY_NAME["futures.cancel"].timeout_s == 30
+    assert BY_NAME["telemetry.send"].timeout_s == 5
     assert BY_NAME["futures.retrieve"].timeout_s == 45
     assert BY_NAME["service.session_heartbeat"].timeout_s == 10
     assert BY_NAME["service.client_dynamic_config"].timeout_s == 10
     assert BY_NAME["training.forward_backward"].timeout_s == 60
-
-
-@pytest.mark.parametrize(
-    ("name", "place"),
-    [
-        ("service.finish_session", "POST /sessions/{session}/finish"),
-        ("sampling.get_sampler", "GET /samplers/{sampler}"),
-        ("training_runs.get", "GET /training_runs/{run}"),
-        ("checkpoints.list_for_run", "GET /training_runs/{run}/checkpoints"),
-        ("checkpoints.delete", "DELETE /training_runs/{run}/checkpoints/{checkpoint}"),
-        ("checkpoints.archive", "GET /training_runs/{run}/checkpoints/{checkpoint}/archive"),
-        ("sampling.asample", "POST /asample"),
-        ("weights.save_for_sampler", "POST /save_weights_for_sampler"),
-    ],
-)
-def test_paths_are_those_of_the_protocol(name: str, place: str) -> None:
-    """Placeholders stand where the protocol's table has them (section 2)."""
-    assert f"{BY_NAME[name].method} {BY_NAME[name].path}" == place
 
 
 def test_requests_name_their_own_kind() -> None:

@@ -39,6 +39,7 @@ from tinker_lite import (
     types,
 )
 from tinker_lite.http import AsyncResponse, Headers, Request, Response
+from tinker_lite.protocol import endpoints
 from tinker_lite.testing import AsyncFakeTransport, FakeReply, FakeTransport
 
 if TYPE_CHECKING:
@@ -140,10 +141,9 @@ def block(path: Path) -> None:
         assert_type(service, ServiceClient)
     with Tinker(base_url=f"local:{path}") as raw:
         assert_type(raw, Tinker)
-        health = raw.call("service.health_check", types.HealthResponse)
-        assert_type(health, types.HealthResponse)
+        assert_type(raw.service.health_check(), types.HealthResponse)
         submitted = types.UntypedAPIFuture(request_id="1")
-        assert_type(raw.result("sampling.asample", SampleResponse, submitted), SampleResponse)
+        assert_type(raw.result(endpoints.SAMPLING_ASAMPLE, submitted), SampleResponse)
 
 
 # Async
@@ -173,9 +173,7 @@ async def open_service() -> None:
         assert_type(created, TrainingClient)
     async with AsyncTinker(base_url="local:") as raw:
         assert_type(raw, AsyncTinker)
-        assert_type(
-            await raw.call("service.health_check", types.HealthResponse), types.HealthResponse
-        )
+        assert_type(await raw.service.health_check(), types.HealthResponse)
 
 
 # Errors and transports

@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+import datetime as dt
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tinker_lite.wire.urls import QueryValue, join_url, render_path, render_query
+from tinker_lite.wire.urls import (
+    ArrayFormat,
+    QueryValue,
+    join_url,
+    render_path,
+    render_query,
+    with_query,
+)
 
 PARTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
 
@@ -62,6 +71,61 @@ def test_what_is_put_into_a_path_can_be_read_from_it(run: str, checkpoint: str) 
 def test_a_query_is_written(parameters: dict[str, QueryValue], query: str) -> None:
     """By the rules of protocol section 2.12."""
     assert render_query(parameters) == query
+
+
+NESTED: dict[str, QueryValue] = {"in": ["foo", None, {"b": {"c": ["d", True]}}], "x": {}}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "arrays", "query"),
+    [
+        pytest.param({"a": {"b": {"c": 1}}}, "comma", "a[b][c]=1", id="nested"),
+        pytest.param({"a": [1, None, "x"]}, "comma", "a=1,x", id="a list, by commas"),
+        pytest.param({"a": [1, 2]}, "repeat", "a=1&a=2", id="a list, repeated"),
+        pytest.param({"a": [1, 2]}, "brackets", "a[]=1&a[]=2", id="a list, in brackets"),
+        pytest.param({"a": [], "b": [None], "c": {}}, "comma", "", id="empty ones are dropped"),
+        pytest.param(NESTED, "repeat", "in=foo&in[b][c]=d&in[b][c]=true", id="all of it"),
+        pytest.param({"d": dt.date(2026, 1, 2)}, "comma", "d=2026-01-02", id="a day"),
+        pytest.param(
+            {"t": dt.datetime(2026, 1, 2, 3, tzinfo=dt.timezone(dt.timedelta(hours=1)))},
+            "comma",
+            "t=2026-01-02T02:00:00Z",
+            id="a time, in UTC",
+        ),
+        pytest.param({"t": dt.datetime(2026, 1, 2)}, "comma", "t=2026-01-02T00:00:00", id="naive"),
+    ],
+)
+def test_nested_queries(parameters: dict[str, QueryValue], arrays: ArrayFormat, query: str) -> None:
+    """Keys in brackets; lists in the format that is asked for."""
+    assert unquote(render_query(parameters, arrays)).removeprefix("?") == query
+
+
+def test_what_has_no_form_in_a_query_is_refused() -> None:
+    """The error names the parameter, or the formats that there are."""
+    wrong: Any = {"a": object()}
+    with pytest.raises(TypeError, match="The query parameter 'a' holds a object"):
+        render_query(wrong)
+    with pytest.raises(TypeError, match="The query parameter 'a' holds a dict"):
+        render_query({"a": [{"b": 1}]})
+    unknown: Any = "pipes"
+    with pytest.raises(ValueError, match="'comma', 'repeat' or 'brackets', not 'pipes'"):
+        render_query({}, unknown)
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters", "whole"),
+    [
+        pytest.param("/a", {}, "/a", id="nothing"),
+        pytest.param("/a?b=1", {}, "/a?b=1", id="nothing to add"),
+        pytest.param("/a?limit=5", {"limit": 6, "x": 1}, "/a?limit=6&x=1", id="replaced"),
+        pytest.param("/a?b=1&b=2&c=", {"b": [3, 4]}, "/a?c=&b=3%2C4", id="all of a name"),
+        pytest.param("/a?b=1", {"b": None}, "/a", id="taken away"),
+        pytest.param("http://h/a?b=1", {"c": "x y"}, "http://h/a?b=1&c=x+y", id="a whole URL"),
+    ],
+)
+def test_a_query_is_added_to_one(path: str, parameters: dict[str, QueryValue], whole: str) -> None:
+    """What stands there under the same name goes."""
+    assert with_query(path, parameters) == whole
 
 
 @given(st.dictionaries(PARTS, PARTS, max_size=3))

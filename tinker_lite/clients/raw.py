@@ -1,4 +1,4 @@
-"""``Tinker`` and ``AsyncTinker``: single calls to the service, each a row of the endpoint table.
+"""``Tinker`` and ``AsyncTinker``: single calls to the service.
 
 The blocking one runs everything on the calling thread, with no event loop and no other thread. Both
 drive the same coroutines; only the driver differs.
@@ -6,10 +6,14 @@ drive the same coroutines; only the driver differs.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 
-from tinker_lite.config import Config, resolve
-from tinker_lite.engine.call import CallIO, R, perform, prepare, raise_for_status
+from tinker_lite.clients.defaults import ClientOptions, changed
+from tinker_lite.clients.endpoints import Endpoints
+from tinker_lite.clients.faces import Async, Blocking
+from tinker_lite.config import resolve
+from tinker_lite.engine.answer import Caller
+from tinker_lite.engine.preparation import Defaults
 from tinker_lite.engine.retrieval import decoded_result, retrieve
 from tinker_lite.engine.transports import (
     as_async,
@@ -20,53 +24,42 @@ from tinker_lite.engine.transports import (
 )
 from tinker_lite.engine.world import AnyioIO, BlockingIO, drive
 from tinker_lite.errors import ConfigError
-from tinker_lite.protocol.endpoints import BY_NAME, Endpoint
-from tinker_lite.protocol.replies import Reply, read_reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tinker_lite.http import AnyTransport, Timeout, Transport
+    from tinker_lite.engine.call_io import CallIO
+    from tinker_lite.http import (
+        AnyTransport,
+        AsyncResponse,
+        AsyncTransport,
+        Response,
+        Timeout,
+        Transport,
+    )
+    from tinker_lite.protocol.endpoints import Submission
     from tinker_lite.proxies import ProxiesTypes, Proxy
     from tinker_lite.tls import CertTypes, VerifyTypes
     from tinker_lite.types import UntypedAPIFuture
-    from tinker_lite.wire.urls import QueryValue
+    from tinker_lite.wire.urls import ArrayFormat, QueryValue
 
 __all__ = ["AsyncTinker", "Tinker"]
 
-T = TypeVar("T")
+R = TypeVar("R")
 
 
-async def _reply(
-    config: Config,
-    io: CallIO[R],
-    name: str,
-    body: object,
-    path: Mapping[str, str] | None,
-    query: Mapping[str, QueryValue] | None,
-    headers: Mapping[str, str] | None,
-) -> Reply:
-    call = prepare(config, _row(name), body, path=path, query=query, headers=headers)
-    return raise_for_status(await perform(call, config, io), name)
+async def _result(caller: Caller[Any], row: Submission[R], future: UntypedAPIFuture) -> R:
+    body = await retrieve(future.request_id, row, caller.defaults.config, caller.io)
+    return decoded_result(body, cast("type[R]", row.result), future.request_id, row.name)
 
 
-async def _result(
-    config: Config, io: CallIO[R], name: str, type_: type[T], future: UntypedAPIFuture
-) -> T:
-    body = await retrieve(future.request_id, _row(name), config, io)
-    return decoded_result(body, type_, future.request_id, name)
-
-
-def _row(name: str) -> Endpoint:
-    if name not in BY_NAME:
-        raise ValueError(
-            f"There is no endpoint {name!r}; tinker_lite.protocol.endpoints lists them."
-        )
-    return BY_NAME[name]
-
-
-class Tinker:
+class Tinker(Endpoints[Blocking]):
     """Blocking single calls, on the calling thread.
+
+    Every endpoint is a method of a resource: ``client.models.get_info(request)``. Paths that are
+    none go through ``get``, ``post``, ``put``, ``patch`` and ``delete``. All of them take the
+    options of ``CallOptions``, and all are there once more under ``with_raw_response`` and
+    ``with_streaming_response``.
 
     Args:
         base_url: Where the service is; see ``ServiceClient``.
@@ -76,6 +69,9 @@ class Tinker:
         timeout: Seconds for one attempt, or a ``Timeout``.
         max_retries: How often a failed call is repeated.
         default_headers: Sent with every call.
+        default_query: Query parameters of every call.
+        array_format: How lists stand in a query: joined by ``comma``, or ``repeat`` their name, or
+            so with ``brackets``.
         proxy: A proxy for everything: ``http://[user:password@]host[:port]``, ``https://`` or,
             with the extra ``socks``, ``socks5h://``.
         proxies: Proxies by ``http``, ``https``, ``all`` or ``scheme://host[:port]``; None as a
@@ -100,6 +96,8 @@ class Tinker:
         timeout: float | Timeout | None = None,
         max_retries: int | None = None,
         default_headers: Mapping[str, str] | None = None,
+        default_query: Mapping[str, QueryValue] | None = None,
+        array_format: ArrayFormat = "comma",
         proxy: str | Proxy | None = None,
         proxies: ProxiesTypes | None = None,
         trust_env: bool = True,
@@ -107,7 +105,7 @@ class Tinker:
         cert: CertTypes | None = None,
     ) -> None:
         transport = one_transport(transport, http_client)
-        self._config = resolve(
+        config = resolve(
             base_url=base_url,
             api_key=api_key,
             timeout=timeout,
@@ -124,68 +122,55 @@ class Tinker:
             raise ConfigError(
                 "Tinker needs a blocking transport; give this one to AsyncTinker or ServiceClient."
             )
-        self._owns_transport = transport is None
-        self._transport = default_blocking(self._config) if transport is None else transport
-        self._io = BlockingIO(self._transport)
+        defaults = Defaults(config=config, query=dict(default_query or {}), arrays=array_format)
+        used = default_blocking(config) if transport is None else transport
+        self._start(used, defaults, BlockingIO(used), owns=transport is None)
 
-    def reply(
-        self,
-        name: str,
-        body: object = None,
-        *,
-        path: Mapping[str, str] | None = None,
-        query: Mapping[str, QueryValue] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Reply:
-        """Make a call and return its answer undecoded.
+    def _start(
+        self, transport: Transport, defaults: Defaults, io: CallIO[Response], *, owns: bool
+    ) -> None:
+        self._transport = transport
+        self._owns_transport = owns
+        self._caller: Caller[Response] = Caller(defaults, io)
+        self._is_closed = False
+        super().__init__(Blocking(self._caller))
 
-        Args:
-            name: The endpoint's name in the table, such as ``"models.get_info"``.
-            body: The request struct or plain values.
-            path: Values for the placeholders of the path.
-            query: Query parameters; None values are dropped.
-            headers: Headers of this call.
+    def with_options(self, **changes: Unpack[ClientOptions]) -> Tinker:
+        """A client over the same transport with some things changed; see ``ClientOptions``.
+
+        The transport stays this client's, or its owner's, to close.
 
         Raises:
-            APIStatusError: The status is no success; the leaf says which.
-            APIConnectionError: No answer came.
+            ValueError: Headers, or the query, are both to be added to and replaced.
+            ConfigError: A new setting cannot work.
         """
-        return drive(_reply(self._config, self._io, name, body, path, query, headers))
+        copy = Tinker.__new__(Tinker)
+        defaults = changed(self._caller.defaults, **changes)
+        copy._start(self._transport, defaults, self._caller.io, owns=False)  # noqa: SLF001
+        return copy
 
-    def call(
-        self,
-        name: str,
-        type_: type[T],
-        body: object = None,
-        *,
-        path: Mapping[str, str] | None = None,
-        query: Mapping[str, QueryValue] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> T:
-        """Make a call and return its answer as ``type_``; other arguments are those of ``reply``.
+    copy = with_options
 
-        Raises:
-            APIResponseValidationError: The answer does not fit ``type_``.
-        """
-        reply = self.reply(name, body, path=path, query=query, headers=headers)
-        return read_reply(reply, type_, name)
-
-    def result(self, name: str, type_: type[T], future: UntypedAPIFuture) -> T:
+    def result(self, submission: Submission[R], future: UntypedAPIFuture) -> R:
         """Wait for the result of a submission.
 
         Args:
-            name: The submission's endpoint.
-            type_: The result's type.
+            submission: The submission's row, such as ``endpoints.MODELS_CREATE``.
             future: What the submission answered.
 
         Raises:
             RequestFailedError: The operation failed on the server.
             RetrievalError: The result cannot be had.
         """
-        return drive(_result(self._config, self._io, name, type_, future))
+        return drive(_result(self._caller, submission, future))
+
+    def is_closed(self) -> bool:
+        """Whether ``close`` was called."""
+        return self._is_closed
 
     def close(self) -> None:
-        """Close the transport, unless it is yours."""
+        """Close the transport, unless it is not this client's."""
+        self._is_closed = True
         if self._owns_transport:
             self._transport.close()
 
@@ -198,7 +183,7 @@ class Tinker:
         self.close()
 
 
-class AsyncTinker:
+class AsyncTinker(Endpoints[Async]):
     """The async form of ``Tinker``: same arguments and methods, on the running event loop.
 
     A blocking transport is accepted too; it runs in worker threads.
@@ -214,6 +199,8 @@ class AsyncTinker:
         timeout: float | Timeout | None = None,
         max_retries: int | None = None,
         default_headers: Mapping[str, str] | None = None,
+        default_query: Mapping[str, QueryValue] | None = None,
+        array_format: ArrayFormat = "comma",
         proxy: str | Proxy | None = None,
         proxies: ProxiesTypes | None = None,
         trust_env: bool = True,
@@ -221,7 +208,7 @@ class AsyncTinker:
         cert: CertTypes | None = None,
     ) -> None:
         transport = one_transport(transport, http_client)
-        self._config = resolve(
+        config = resolve(
             base_url=base_url,
             api_key=api_key,
             timeout=timeout,
@@ -234,44 +221,48 @@ class AsyncTinker:
             cert=cert,
             has_transport=transport is not None,
         )
-        self._owns_transport = transport is None
-        self._transport = default_async(self._config) if transport is None else as_async(transport)
-        self._io = AnyioIO(self._transport)
+        defaults = Defaults(config=config, query=dict(default_query or {}), arrays=array_format)
+        used = default_async(config) if transport is None else as_async(transport)
+        self._start(used, defaults, AnyioIO(used), owns=transport is None)
 
-    async def reply(
+    def _start(
         self,
-        name: str,
-        body: object = None,
+        transport: AsyncTransport,
+        defaults: Defaults,
+        io: CallIO[AsyncResponse],
         *,
-        path: Mapping[str, str] | None = None,
-        query: Mapping[str, QueryValue] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Reply:
-        """Async form of ``Tinker.reply``; same arguments, result and errors."""
-        return await _reply(self._config, self._io, name, body, path, query, headers)
+        owns: bool,
+    ) -> None:
+        self._transport = transport
+        self._owns_transport = owns
+        self._caller: Caller[AsyncResponse] = Caller(defaults, io)
+        self._is_closed = False
+        super().__init__(Async(self._caller))
 
-    async def call(
-        self,
-        name: str,
-        type_: type[T],
-        body: object = None,
-        *,
-        path: Mapping[str, str] | None = None,
-        query: Mapping[str, QueryValue] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> T:
-        """Async form of ``Tinker.call``; same arguments, result and errors."""
-        reply = await self.reply(name, body, path=path, query=query, headers=headers)
-        return read_reply(reply, type_, name)
+    def with_options(self, **changes: Unpack[ClientOptions]) -> AsyncTinker:
+        """Async form of ``Tinker.with_options``; same arguments and errors."""
+        copy = AsyncTinker.__new__(AsyncTinker)
+        defaults = changed(self._caller.defaults, **changes)
+        copy._start(self._transport, defaults, self._caller.io, owns=False)  # noqa: SLF001
+        return copy
 
-    async def result(self, name: str, type_: type[T], future: UntypedAPIFuture) -> T:
+    copy = with_options
+
+    async def result(self, submission: Submission[R], future: UntypedAPIFuture) -> R:
         """Async form of ``Tinker.result``; same arguments, result and errors."""
-        return await _result(self._config, self._io, name, type_, future)
+        return await _result(self._caller, submission, future)
+
+    def is_closed(self) -> bool:
+        """Whether ``aclose`` was called."""
+        return self._is_closed
 
     async def aclose(self) -> None:
-        """Close the transport, unless it is yours."""
+        """Close the transport, unless it is not this client's."""
+        self._is_closed = True
         if self._owns_transport:
             await self._transport.aclose()
+
+    close = aclose
 
     async def __aenter__(self) -> AsyncTinker:
         """Use the client as an async context manager that closes it."""

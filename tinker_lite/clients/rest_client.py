@@ -10,6 +10,7 @@ from tinker_lite.engine.download import DownloadProgress, archive_url, download_
 from tinker_lite.engine.runtime import shared_runtime
 from tinker_lite.engine.session import Session
 from tinker_lite.engine.transports import as_async, default_async
+from tinker_lite.protocol import endpoints as rows
 from tinker_lite.types import (
     CheckpointArchiveUrlResponse,
     CheckpointsListResponse,
@@ -121,7 +122,7 @@ class RestClient:
         }
         return self._start(
             "list_training_runs",
-            lambda: self._session.call("training_runs.list", TrainingRunsResponse, query=query),
+            lambda: self._session.call(rows.TRAINING_RUNS_LIST, query=query),
         )
 
     def get_training_run(
@@ -145,8 +146,7 @@ class RestClient:
         return self._start(
             "get_training_run",
             lambda: self._session.call(
-                "training_runs.get",
-                TrainingRun,
+                rows.TRAINING_RUNS_GET,
                 path={"run": training_run_id},
                 query={"access_scope": access_scope},
             ),
@@ -191,7 +191,7 @@ class RestClient:
         return self._start(
             "list_checkpoints",
             lambda: self._session.call(
-                "checkpoints.list_for_run", CheckpointsListResponse, path={"run": training_run_id}
+                rows.CHECKPOINTS_LIST_FOR_RUN, path={"run": training_run_id}
             ),
         )
 
@@ -216,7 +216,7 @@ class RestClient:
         query = {"limit": limit, "offset": offset}
         return self._start(
             "list_user_checkpoints",
-            lambda: self._session.call("checkpoints.list", CheckpointsListResponse, query=query),
+            lambda: self._session.call(rows.CHECKPOINTS_LIST, query=query),
         )
 
     def delete_checkpoint(self, training_run_id: str, checkpoint_id: str) -> APIFuture[None]:
@@ -233,7 +233,7 @@ class RestClient:
     def _delete_checkpoint(self, training_run_id: str, checkpoint_id: str) -> APIFuture[None]:
         async def work() -> None:
             path = {"run": training_run_id, "checkpoint": checkpoint_id}
-            await self._session.reply("checkpoints.delete", path=path)
+            await self._session.call(rows.CHECKPOINTS_DELETE, path=path)
 
         return self._start("delete_checkpoint", work)
 
@@ -261,7 +261,7 @@ class RestClient:
         request = WeightsInfoRequest(tinker_path=tinker_path)
         return self._start(
             "get_weights_info",
-            lambda: self._session.call("weights.info", WeightsInfoResponse, request),
+            lambda: self._session.call(rows.WEIGHTS_INFO, request),
         )
 
     def get_checkpoint_archive_url_from_tinker_path(
@@ -332,9 +332,7 @@ class RestClient:
     def _get_sampler(self, sampler_id: str) -> APIFuture[GetSamplerResponse]:
         return self._start(
             "get_sampler",
-            lambda: self._session.call(
-                "sampling.get_sampler", GetSamplerResponse, path={"sampler": sampler_id}
-            ),
+            lambda: self._session.call(rows.SAMPLING_GET_SAMPLER, path={"sampler": sampler_id}),
         )
 
     def get_server_capabilities(self) -> APIFuture[GetServerCapabilitiesResponse]:
@@ -351,7 +349,5 @@ class RestClient:
     def _get_server_capabilities(self) -> APIFuture[GetServerCapabilitiesResponse]:
         return self._start(
             "get_server_capabilities",
-            lambda: self._session.call(
-                "service.get_server_capabilities", GetServerCapabilitiesResponse
-            ),
+            lambda: self._session.call(rows.SERVICE_GET_SERVER_CAPABILITIES),
         )

@@ -15,9 +15,9 @@ from tinker_lite.engine.sampling import SamplingOperations
 from tinker_lite.engine.session import Session
 from tinker_lite.engine.transports import default_async
 from tinker_lite.errors import RetrievalError
+from tinker_lite.protocol import endpoints as rows
 from tinker_lite.types import (
     CreateSamplingSessionRequest,
-    CreateSamplingSessionResponse,
     ModelInput,
     SampleRequest,
     SampleResponse,
@@ -70,9 +70,7 @@ class SamplingClient:
                 base_model=base_model,
                 model_path=model_path,
             )
-            made = await session.call(
-                "service.create_sampling_session", CreateSamplingSessionResponse, request
-            )
+            made = await session.call(rows.SERVICE_CREATE_SAMPLING_SESSION, request)
             return made.sampling_session_id
 
         return sampling_client(session, open_, f"sampling from {model_path or base_model}")

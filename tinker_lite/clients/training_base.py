@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from tinker_lite.engine.future import APIFuture
     from tinker_lite.engine.training import TrainingOperations, Turn
+    from tinker_lite.protocol.endpoints import Submission
     from tinker_lite.types import GetInfoResponse
 
 __all__ = ["TrainingBase"]
@@ -117,14 +118,13 @@ class TrainingBase:
     def _simple(
         self,
         operation: str,
-        endpoint: str,
-        type_: type[T],
+        row: Submission[T],
         body: Callable[[str, int], object],
     ) -> APIFuture[T]:
         operations = self._operations
 
         async def work(turn: Turn) -> T:
-            return await operations.simple(turn, endpoint, type_, body)
+            return await operations.simple(turn, row, body)
 
         return operations.start(operation, work)
 

@@ -10,6 +10,7 @@ from tinker_lite.engine import gradients as loss_gradients
 from tinker_lite.engine.custom_loss import custom_pass
 from tinker_lite.engine.future import APIFuture
 from tinker_lite.engine.training import Loss, Turn
+from tinker_lite.protocol import endpoints as rows
 from tinker_lite.protocol.custom_loss import forward_batch
 from tinker_lite.protocol.validation import checked_batch, checked_loss_fn
 from tinker_lite.types import (
@@ -242,8 +243,7 @@ class TrainingClient(TrainingWeights):
         params = as_adam_params(given)
         return self._simple(
             "optim_step",
-            "training.optim_step",
-            OptimStepResponse,
+            rows.TRAINING_OPTIM_STEP,
             lambda model_id, seq_id: OptimStepRequest(
                 adam_params=params, model_id=model_id, seq_id=seq_id
             ),

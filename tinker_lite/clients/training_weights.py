@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tinker_lite.clients.sampling_client import SamplingClient, sampling_client
 from tinker_lite.clients.training_base import TrainingBase
 from tinker_lite.errors import RetrievalError
+from tinker_lite.protocol import endpoints as rows
 from tinker_lite.protocol.validation import check_name, check_tinker_path, own_metadata
 from tinker_lite.types import (
     LoadWeightsRequest,
@@ -14,7 +15,6 @@ from tinker_lite.types import (
     SamplingClientKind,
     SaveWeightsForSamplerRequest,
     SaveWeightsForSamplerResponse,
-    SaveWeightsForSamplerResponseInternal,
     SaveWeightsRequest,
     SaveWeightsResponse,
 )
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from tinker_lite.engine.training import Turn
 
 __all__ = ["TrainingWeights"]
-
-_SAVE_FOR_SAMPLER = "weights.save_for_sampler"
 
 
 class TrainingWeights(TrainingBase):
@@ -73,8 +71,7 @@ class TrainingWeights(TrainingBase):
         check_name(name, "save_state")
         return self._simple(
             "save_state",
-            "weights.save",
-            SaveWeightsResponse,
+            rows.WEIGHTS_SAVE,
             lambda model_id, seq_id: SaveWeightsRequest(
                 model_id=model_id,
                 path=name,
@@ -129,8 +126,7 @@ class TrainingWeights(TrainingBase):
         check_tinker_path(path, operation)
         return self._simple(
             operation,
-            "weights.load",
-            LoadWeightsResponse,
+            rows.WEIGHTS_LOAD,
             lambda model_id, seq_id: LoadWeightsRequest(
                 model_id=model_id,
                 seq_id=seq_id,
@@ -182,9 +178,7 @@ class TrainingWeights(TrainingBase):
             )
 
         async def work(turn: Turn) -> SaveWeightsForSamplerResponse:
-            answer = await operations.simple(
-                turn, _SAVE_FOR_SAMPLER, SaveWeightsForSamplerResponseInternal, body
-            )
+            answer = await operations.simple(turn, rows.WEIGHTS_SAVE_FOR_SAMPLER, body)
             if answer.path is None:
                 raise RetrievalError(
                     "save_weights_for_sampler: the service answered without a path."
@@ -227,9 +221,7 @@ class TrainingWeights(TrainingBase):
             )
 
         async def work(turn: Turn) -> str:
-            answer = await operations.simple(
-                turn, _SAVE_FOR_SAMPLER, SaveWeightsForSamplerResponseInternal, body
-            )
+            answer = await operations.simple(turn, rows.WEIGHTS_SAVE_FOR_SAMPLER, body)
             if answer.sampling_session_id is None:
                 raise RetrievalError("The service answered a snapshot without a sampling session.")
             return answer.sampling_session_id

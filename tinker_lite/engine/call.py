@@ -1,4 +1,4 @@
-"""One call: build, send, read, decide, repeat. One coroutine for every colour.
+"""One call: send, read, decide, repeat. One coroutine for every colour.
 
 The coroutine takes its I/O as an argument and touches neither threads nor an event loop, so the
 blocking client can drive it with a single ``send(None)`` and the async ones can await it. It must
@@ -9,16 +9,21 @@ not know who drives it; it must not sleep, read a clock or draw a random number 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Protocol, TypeVar
+import warnings
+from typing import TYPE_CHECKING, Generic
 
 import msgspec
 
 from tinker_lite._version import __version__
-from tinker_lite.errors import APIError, TransportError
+from tinker_lite.config import RetryConfig
+from tinker_lite.engine.call_io import BodySource, CallIO, R
+from tinker_lite.errors import APIError, DecodeError, ProtocolError, TransportError
 from tinker_lite.http import Headers, Request, Timeout, public_url
 from tinker_lite.protocol.endpoints import Endpoint
+from tinker_lite.protocol.redirects import Follow, follow
 from tinker_lite.protocol.replies import Reply, connection_error, status_error
 from tinker_lite.protocol.retry import delay_after_error, delay_after_status
+from tinker_lite.wire.content import accepted_codings, content_decoder
 from tinker_lite.wire.json import encode_json
 from tinker_lite.wire.urls import QueryValue, join_url, render_path, render_query
 
@@ -27,9 +32,17 @@ if TYPE_CHECKING:
 
     from tinker_lite.config import Config
 
-__all__ = ["Call", "CallIO", "perform", "prepare"]
-
-R = TypeVar("R")
+__all__ = [
+    "Call",
+    "Opened",
+    "built_in_headers",
+    "error_of",
+    "perform",
+    "perform_open",
+    "prepare",
+    "raise_for_status",
+    "service_url",
+]
 
 logger = logging.getLogger("tinker_lite")
 
@@ -41,38 +54,10 @@ LOCAL_BASE_URL = "http://local.invalid"
 MAX_BODY_BYTES = 4 * 2**30
 
 USER_AGENT = f"tinker-lite/{__version__}"
+IDEMPOTENCY_KEY = "X-Idempotency-Key"
 
-
-class CallIO(Protocol[R]):
-    """The world as a call sees it; ``R`` is the transport's kind of response."""
-
-    async def send(self, request: Request) -> R:
-        """Send and return when the head is in; raises ``TransportError``."""
-        ...
-
-    async def read_body(self, response: R, max_bytes: int) -> bytes:
-        """Read the whole body and let go of the connection; raises ``TransportError``."""
-        ...
-
-    def head(self, response: R) -> tuple[int, Headers]:
-        """Status and headers of a response."""
-        ...
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait."""
-        ...
-
-    def now(self) -> float:
-        """Monotonic seconds."""
-        ...
-
-    def random(self) -> float:
-        """A number in [0, 1)."""
-        ...
-
-    def new_id(self) -> str:
-        """A text that was never given before."""
-        ...
+# What another origin may see of a call.
+PUBLIC_HEADERS = frozenset({"accept", "accept-encoding", "user-agent"})
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,21 +65,59 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         endpoint: The row of the table.
+        method: The HTTP method.
         url: Where it goes.
         headers: Headers of every attempt.
-        body: The encoded body.
+        body: The encoded body, or what makes it anew for each attempt.
         timeout: Limits of one attempt.
+        retry: How failures are repeated.
+        is_keyed: It gets an idempotency key, unless it has one or only reads.
     """
 
     endpoint: Endpoint
+    method: str
     url: str
     headers: Headers
-    body: bytes = b""
+    body: bytes | BodySource = b""
     timeout: Timeout
+    retry: RetryConfig
+    is_keyed: bool = True
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether there can be a second attempt."""
+        return isinstance(self.body, bytes) or self.body.is_repeatable
+
+    @property
+    def shown_url(self) -> str:
+        """The URL for people: without secrets, and ``local:`` for the embedded service."""
+        url = public_url(self.url)
+        return url.replace(LOCAL_BASE_URL, "local:") if url.startswith(LOCAL_BASE_URL) else url
 
     def __repr__(self) -> str:
         """Endpoint and public URL; never headers and body."""
-        return f"Call({self.endpoint.name}, {public_url(self.url)}, <{len(self.body)} bytes>)"
+        return f"Call({self.endpoint.name}, {public_url(self.url)})"
+
+
+class Opened(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
+    """A successful answer whose body is still to be read.
+
+    Attributes:
+        response: The answer; whoever has it closes it.
+        call: What was sent last, after redirects.
+        n_retries: Repeats it took.
+        started_s: When the attempt that was answered began, by the clock of the ``CallIO``.
+    """
+
+    response: R
+    call: Call
+    n_retries: int
+    started_s: float
+
+
+def service_url(config: Config) -> str:
+    """What the paths of calls are put behind."""
+    return LOCAL_BASE_URL if config.is_local else config.base_url
 
 
 def prepare(
@@ -107,7 +130,7 @@ def prepare(
     headers: Mapping[str, str] | None = None,
     timeout_s: float | None = None,
 ) -> Call:
-    """Encode a call.
+    """Encode a call of the table whose body is a struct.
 
     Args:
         config: Base URL, credential, default headers and limits.
@@ -122,51 +145,115 @@ def prepare(
         TypeError: The body has no JSON form.
         ValueError: A path value is empty or malformed.
     """
-    base_url = LOCAL_BASE_URL if config.is_local else config.base_url
-    url = join_url(base_url, render_path(endpoint.path, **(path or {})), render_query(query or {}))
+    place = render_path(endpoint.path, **(path or {}))
     timeout = config.timeout or Timeout.of(endpoint.timeout_s)
+    defaults = built_in_headers(config, endpoint.method).merged(config.default_headers)
     return Call(
         endpoint=endpoint,
-        url=url,
-        headers=_headers(config, endpoint, headers or {}),
+        method=endpoint.method,
+        url=join_url(service_url(config), place, render_query(query or {})),
+        headers=defaults.merged((headers or {}).items()),
         body=b"" if body is None else encode_json(body),
         timeout=timeout if timeout_s is None else Timeout.of(timeout_s),
+        retry=config.retry,
     )
 
 
-def _headers(config: Config, endpoint: Endpoint, extra: Mapping[str, str]) -> Headers:
-    built_in = [("Accept", "application/json"), ("User-Agent", USER_AGENT)]
-    if endpoint.method != "GET":
-        built_in.append(("Content-Type", "application/json"))
+def built_in_headers(config: Config, method: str) -> Headers:
+    """The headers that every call has, below all others."""
+    headers = [
+        ("Accept", "application/json"),
+        ("Accept-Encoding", accepted_codings()),
+        ("User-Agent", USER_AGENT),
+    ]
+    if method != "GET":
+        headers.append(("Content-Type", "application/json"))
     if config.api_key is not None:
-        built_in.append(("X-API-Key", config.api_key.reveal()))
-    return Headers(built_in).merged(config.default_headers).merged(extra.items())
+        headers.append(("X-API-Key", config.api_key.reveal()))
+    return Headers(headers)
 
 
-async def perform(call: Call, config: Config, io: CallIO[R]) -> Reply:
-    """Make a call, repeating it as the policy says, and return the final answer.
+async def perform(call: Call, io: CallIO[R]) -> Reply:
+    """Make a call, repeating it as the policy says, and return the final answer, read whole.
 
     Any status is an answer; ``status_error`` turns an unwelcome one into an exception.
 
     Raises:
         APIConnectionError: No answer came, and no further attempt is allowed.
     """
-    started = io.now()
-    headers = call.headers
-    if call.endpoint.method != "GET" and "X-Idempotency-Key" not in headers:
-        headers = headers.merged([("X-Idempotency-Key", f"tinker-lite-{io.new_id()}")])
-    n_retries = 0
+    outcome = await _perform(call, io, stays_open=False)
+    assert isinstance(outcome, Reply)
+    return outcome
+
+
+async def perform_open(call: Call, io: CallIO[R]) -> Reply | Opened[R]:
+    """Like ``perform``, but a success is returned with its body unread."""
+    return await _perform(call, io, stays_open=True)
+
+
+async def _perform(call: Call, io: CallIO[R], *, stays_open: bool) -> Reply | Opened[R]:
+    first_started_s = io.now()
+    if call.is_keyed and call.method != "GET" and IDEMPOTENCY_KEY not in call.headers:
+        key = (IDEMPOTENCY_KEY, f"tinker-lite-{io.new_id()}")
+        call = msgspec.structs.replace(call, headers=call.headers.merged([key]))
+    n_retries = n_redirects = 0
     while True:
-        outcome = await _attempt(call, headers, io, n_retries)
-        delay_s = _delay(outcome, call, config, io, n_retries, io.now() - started)
+        outcome = await _attempt(call, io, n_retries, stays_open)
+        if isinstance(outcome, Opened):
+            return await _announced(outcome, io)
+        step = _redirect(outcome, call, n_redirects)
+        if step is not None:
+            call = _followed(call, step)
+            n_redirects += 1
+            continue
+        delay_s = _delay(outcome, call, io, n_retries, io.now() - first_started_s)
         if delay_s is None:
             if isinstance(outcome, Reply):
+                _note_deprecation(outcome.headers, call, io)
                 return outcome
-            raise _gave_up(outcome, call, n_retries) from outcome
+            raise error_of(outcome, call, n_retries) from outcome
         if n_retries == 0 and delay_s:
             _note_retry(outcome, call, delay_s)
         await io.sleep(delay_s)
         n_retries += 1
+
+
+async def _announced(opened: Opened[R], io: CallIO[R]) -> Opened[R]:
+    try:
+        _note_deprecation(opened.response.headers, opened.call, io)
+    except BaseException:  # warnings may be errors
+        await io.close(opened.response)
+        raise
+    return opened
+
+
+def _redirect(outcome: Reply | TransportError, call: Call, n_redirects: int) -> Follow | None:
+    if not isinstance(outcome, Reply) or outcome.status < 300 or call.endpoint.answers_by_redirect:
+        return None
+    step = follow(
+        call.method,
+        call.url,
+        outcome.status,
+        outcome.headers,
+        n_redirects=n_redirects,
+        leads_to_storage=call.endpoint.leads_to_storage,
+    )
+    return None if step is not None and step.with_body and not call.is_repeatable else step
+
+
+def _followed(call: Call, step: Follow) -> Call:
+    headers = call.headers
+    if not step.with_secrets:  # callers' own headers may hold some too
+        headers = Headers(pair for pair in headers if pair[0].lower() in PUBLIC_HEADERS)
+    elif not step.with_body and call.body:  # what described the body goes with it
+        headers = Headers(pair for pair in headers if not pair[0].lower().startswith("content-"))
+    return msgspec.structs.replace(
+        call,
+        method=step.method,
+        url=step.url,
+        headers=headers,
+        body=call.body if step.with_body else b"",
+    )
 
 
 def _note_retry(outcome: Reply | TransportError, call: Call, delay_s: float) -> None:
@@ -180,44 +267,77 @@ def _note_retry(outcome: Reply | TransportError, call: Call, delay_s: float) -> 
     logger.warning("%s: %s; trying again in %.1f s", call.endpoint.name, what, delay_s)
 
 
+def _note_deprecation(headers: Headers, call: Call, io: CallIO[R]) -> None:
+    """Say once per client and endpoint what the service says of it (protocol section 1.8)."""
+    note = headers.get("x-deprecation-note")
+    if note is None or not io.is_news(f"{call.endpoint.name} is deprecated"):
+        return
+    text = f"{call.endpoint.name} is deprecated: {note}"
+    if headers.get("x-deprecation-level", "").lower() == "error":
+        logger.error("%s", text)
+    else:
+        warnings.warn(text, DeprecationWarning, stacklevel=2)
+
+
 async def _attempt(
-    call: Call, headers: Headers, io: CallIO[R], n_retries: int
-) -> Reply | TransportError:
+    call: Call, io: CallIO[R], n_retries: int, stays_open: bool
+) -> Reply | Opened[R] | TransportError:
+    started_s = io.now()
     request = Request(
-        method=call.endpoint.method,
+        method=call.method,
         url=call.url,
-        headers=headers,
-        body=call.body,
+        headers=call.headers,
+        body=call.body if isinstance(call.body, bytes) else io.body(call.body),
         timeout=call.timeout,
     )
     try:
         response = await io.send(request)
-        status, received = io.head(response)
-        body = await io.read_body(response, MAX_BODY_BYTES)
+        if stays_open and 200 <= response.status < 300:
+            return Opened(response=response, call=call, n_retries=n_retries, started_s=started_s)
+        raw = await io.read_body(response, MAX_BODY_BYTES)
+        body = _decoded(raw, response.headers)
     except TransportError as error:
         return error
     return Reply(
-        status=status,
-        headers=received,
+        status=response.status,
+        headers=response.headers,
         body=body,
-        method=call.endpoint.method,
-        url=_shown_url(call),
+        method=call.method,
+        url=call.shown_url,
         n_retries=n_retries,
+        elapsed_s=io.now() - started_s,
+        http_version=response.http_version,
     )
 
 
+def _decoded(body: bytes, headers: Headers) -> bytes:
+    """The body without its content coding.
+
+    Raises:
+        LimitExceeded: It unpacks to more than is allowed for a body.
+        ProtocolError: It is not what its coding says.
+    """
+    coding = headers.get("content-encoding")
+    if coding is None:
+        return body
+    try:
+        decoder = content_decoder(coding, MAX_BODY_BYTES)
+        whole = b"".join(decoder.feed(body))
+        decoder.finish()
+    except DecodeError as error:
+        raise ProtocolError(str(error), may_have_arrived=True) from error
+    return whole
+
+
 def _delay(
-    outcome: Reply | TransportError,
-    call: Call,
-    config: Config,
-    io: CallIO[R],
-    n_retries: int,
-    elapsed_s: float,
+    outcome: Reply | TransportError, call: Call, io: CallIO[R], n_retries: int, elapsed_s: float
 ) -> float | None:
+    if not call.is_repeatable:
+        return None
     if isinstance(outcome, TransportError):
         return delay_after_error(
             outcome,
-            policy=config.retry,
+            policy=call.retry,
             retry_class=call.endpoint.retry,
             n_retries=n_retries,
             elapsed_s=elapsed_s,
@@ -228,7 +348,7 @@ def _delay(
     return delay_after_status(
         outcome.status,
         outcome.headers,
-        policy=config.retry,
+        policy=call.retry,
         retry_class=call.endpoint.retry,
         n_retries=n_retries,
         elapsed_s=elapsed_s,
@@ -236,20 +356,15 @@ def _delay(
     )
 
 
-def _gave_up(error: TransportError, call: Call, n_retries: int) -> APIError:
+def error_of(error: TransportError, call: Call, n_retries: int) -> APIError:
+    """What a failure of the transport is to the caller; raise it from its cause."""
     return connection_error(
         error,
         operation=call.endpoint.name,
-        method=call.endpoint.method,
-        url=_shown_url(call),
+        method=call.method,
+        url=call.shown_url,
         n_retries=n_retries,
     )
-
-
-def _shown_url(call: Call) -> str:
-    """The URL for people: without secrets, and ``local:`` for the embedded service."""
-    url = public_url(call.url)
-    return url.replace(LOCAL_BASE_URL, "local:") if url.startswith(LOCAL_BASE_URL) else url
 
 
 def raise_for_status(reply: Reply, operation: str) -> Reply:

@@ -9,14 +9,12 @@ import msgspec
 
 from tinker_lite.engine.training import CreatedModel
 from tinker_lite.errors import APIError, UnprocessableEntityError
+from tinker_lite.protocol import endpoints as rows
 from tinker_lite.types import (
     CreateModelRequest,
-    CreateModelResponse,
     LoadWeightsRequest,
-    LoadWeightsResponse,
     LoraConfig,
     WeightsInfoRequest,
-    WeightsInfoResponse,
 )
 from tinker_lite.types.models import OptimizerConfig, adamw
 
@@ -59,8 +57,8 @@ async def create_lora(session: Session, model: NewModel, model_seq_id: int) -> C
         lora_config=model.lora,
         optimizer_config=model.optimizer,
     )
-    submitted = await session.submit("models.create", request)
-    made = await session.result("models.create", CreateModelResponse, submitted)
+    submitted = await session.submit(rows.MODELS_CREATE, request)
+    made = await session.result(submitted)
     return CreatedModel(made.model_id)
 
 
@@ -80,10 +78,10 @@ async def create_from_state(session: Session, saved: SavedModel, model_seq_id: i
         weights_access_token=saved.weights_access_token,
     )
     try:
-        submitted = await session.submit("weights.load", request)
+        submitted = await session.submit(rows.WEIGHTS_LOAD, request)
     except UnprocessableEntityError:
         return await _in_three_steps(session, saved, model_seq_id)
-    loaded = await session.result("weights.load", LoadWeightsResponse, submitted)
+    loaded = await session.result(submitted)
     if loaded.model_id is not None:
         return CreatedModel(loaded.model_id)
     # The form that the hosted service uses and that its own client relies on (protocol 2.8).
@@ -91,9 +89,7 @@ async def create_from_state(session: Session, saved: SavedModel, model_seq_id: i
 
 
 async def _in_three_steps(session: Session, saved: SavedModel, model_seq_id: int) -> CreatedModel:
-    info = await session.call(
-        "weights.info", WeightsInfoResponse, WeightsInfoRequest(tinker_path=saved.path)
-    )
+    info = await session.call(rows.WEIGHTS_INFO, WeightsInfoRequest(tinker_path=saved.path))
     if not info.is_lora or info.lora_rank is None:
         raise APIError(
             f"{saved.path} holds no LoRA adapters, and this server cannot load other weights."
@@ -113,6 +109,6 @@ async def _in_three_steps(session: Session, saved: SavedModel, model_seq_id: int
         optimizer=saved.with_optimizer,
         weights_access_token=saved.weights_access_token,
     )
-    submitted = await session.submit("weights.load", request)
-    await session.result("weights.load", LoadWeightsResponse, submitted)
+    submitted = await session.submit(rows.WEIGHTS_LOAD, request)
+    await session.result(submitted)
     return CreatedModel(created.model_id, n_seq_ids=1)

@@ -6,19 +6,29 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
 
-import anyio
-
-from tinker_lite.engine.call import USER_AGENT, perform, prepare, raise_for_status
-from tinker_lite.errors import APIError, TransportError, TruncatedBody
-from tinker_lite.http import AsyncResponse, Headers, Request, Timeout, public_url
+from tinker_lite.engine.body_reader import BodyReader
+from tinker_lite.engine.call import (
+    USER_AGENT,
+    Call,
+    Opened,
+    error_of,
+    perform,
+    perform_open,
+    prepare,
+    raise_for_status,
+)
+from tinker_lite.engine.saving import save_body
+from tinker_lite.errors import TruncatedBody
+from tinker_lite.http import AsyncResponse, Headers, Timeout
 from tinker_lite.protocol.archive import archive_location
-from tinker_lite.protocol.endpoints import BY_NAME
-from tinker_lite.protocol.replies import Reply, connection_error, status_error
+from tinker_lite.protocol.endpoints import CHECKPOINTS_ARCHIVE, Row
+from tinker_lite.protocol.replies import Reply, status_error
 from tinker_lite.types import CheckpointArchiveUrlResponse, ParsedCheckpointTinkerPath
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tinker_lite.engine.call_io import CallIO
     from tinker_lite.engine.session import Session
 
 __all__ = ["DownloadProgress", "archive_url", "download_archive"]
@@ -27,6 +37,8 @@ __all__ = ["DownloadProgress", "archive_url", "download_archive"]
 DownloadProgress: TypeAlias = Callable[[int, "int | None"], None]
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+# Left to the caller to repeat: an archive may be large.
+_DOWNLOAD: Row[bytes] = Row(name="download", method="GET", path="", retry="once")
 # A stalled storage host is noticed after a minute without a byte; the whole may take hours.
 _TIMEOUT = Timeout(read_s=60.0, total_s=None)
 
@@ -40,8 +52,8 @@ async def archive_url(session: Session, tinker_path: str) -> CheckpointArchiveUr
     """
     parsed = ParsedCheckpointTinkerPath.from_tinker_path(tinker_path)
     path = {"run": parsed.training_run_id, "checkpoint": parsed.checkpoint_id}
-    call = prepare(session.config, BY_NAME["checkpoints.archive"], path=path)
-    reply = await perform(call, session.config, session.io)
+    call = prepare(session.config, CHECKPOINTS_ARCHIVE, path=path)
+    reply = await perform(call, session.io)
     if reply.status not in _REDIRECTS:
         raise_for_status(reply, "checkpoints.archive")
     return archive_location(reply, call.url, datetime.now(UTC))
@@ -62,58 +74,54 @@ async def download_archive(
         APIConnectionError: The body broke off; nothing is left behind.
     """
     located = await archive_url(session, tinker_path)
-    request = Request(
+    call = Call(
+        endpoint=_DOWNLOAD,
         method="GET",
         url=located.url,
         headers=Headers([("User-Agent", USER_AGENT), ("Accept-Encoding", "identity")]),
         timeout=_TIMEOUT,
+        retry=session.config.retry,
     )
-    part = destination.with_name(destination.name + ".part")
-    try:
-        async with await session.transport.send(request) as response:
-            if response.status != 200:
-                raise await _refusal(response, located.url)
-            await _save(response, part, on_progress)
-    except TransportError as error:
-        raise connection_error(
-            error, operation="download", method="GET", url=located.url, n_retries=0
-        ) from error
-    else:
-        await anyio.Path(part).replace(destination)
-    finally:
-        with anyio.CancelScope(shield=True):
-            await anyio.Path(part).unlink(missing_ok=True)
+    outcome = await perform_open(call, session.io)
+    if isinstance(outcome, Reply):
+        raise status_error(outcome, _DOWNLOAD.name)
+    await save_body(_Metered(outcome, session.io, on_progress), session.io, destination)
     return destination
 
 
-async def _refusal(response: AsyncResponse, url: str) -> APIError:
-    body = await response.read(max_bytes=65_536)
-    head = Reply(
-        status=response.status,
-        headers=response.headers,
-        body=body,
-        method="GET",
-        url=public_url(url),
-    )
-    return status_error(head, "download")
+class _Metered(BodyReader[AsyncResponse]):
+    """A body that tells how much of it has come, and that minds the size it declared."""
 
+    def __init__(
+        self,
+        opened: Opened[AsyncResponse],
+        io: CallIO[AsyncResponse],
+        on_progress: DownloadProgress | None,
+    ) -> None:
+        super().__init__(opened, io)
+        self._call = opened.call
+        self._on_progress = on_progress
+        self._size_bytes = _declared_size(opened.response.headers)
+        self._done_bytes = 0
 
-async def _save(response: AsyncResponse, part: Path, on_progress: DownloadProgress | None) -> None:
-    size_bytes = _declared_size(response.headers)
-    done_bytes = 0
-    async with await anyio.open_file(part, "wb") as file:
-        async for chunk in response.iter_bytes():
-            await file.write(chunk)
-            done_bytes += len(chunk)
-            if on_progress is not None:
-                on_progress(done_bytes, size_bytes)
-    if size_bytes is not None and done_bytes != size_bytes:
-        raise TruncatedBody(
-            f"The archive has {done_bytes} bytes where {size_bytes} were declared.",
-            may_have_arrived=True,
-        )
+    async def next(self) -> bytes | None:
+        """The next piece, or None at the declared end."""
+        piece = await super().next()
+        if piece is not None:
+            self._done_bytes += len(piece)
+            if self._on_progress is not None:
+                self._on_progress(self._done_bytes, self._size_bytes)
+        elif self._size_bytes not in {None, self._done_bytes}:
+            short = TruncatedBody(
+                f"The archive has {self._done_bytes} bytes where {self._size_bytes} were declared.",
+                may_have_arrived=True,
+            )
+            raise error_of(short, self._call, 0) from short
+        return piece
 
 
 def _declared_size(headers: Headers) -> int | None:
     declared = headers.get("content-length")
-    return int(declared) if declared is not None and declared.isdigit() else None
+    if declared is None or not declared.isdigit() or "content-encoding" in headers:
+        return None
+    return int(declared)

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from tinker_lite.engine.call import CallIO, R, perform, prepare
+from tinker_lite.engine.call import perform, prepare
 from tinker_lite.errors import APIConnectionError, DecodeError, RetrievalError, TransportError
-from tinker_lite.protocol.endpoints import BY_NAME, Endpoint
+from tinker_lite.protocol.endpoints import FUTURES_RETRIEVE, Endpoint
 from tinker_lite.protocol.poll import Ask, Failed, Finished, PollState, after_error, after_reply
 from tinker_lite.protocol.replies import body_text
 from tinker_lite.types import FutureRetrieveRequest, QueueState
@@ -16,6 +16,7 @@ from tinker_lite.wire.json import decode_json
 
 if TYPE_CHECKING:
     from tinker_lite.config import Config
+    from tinker_lite.engine.call_io import CallIO, R
 
 __all__ = ["QueueReport", "decoded_result", "retrieve"]
 
@@ -96,11 +97,12 @@ async def _poll(
     if submit_s is not None and state.iteration == 0:
         headers["X-Tinker-Create-Promise-Roundtrip-Time"] = f"{submit_s:.6f}"
     body = FutureRetrieveRequest(request_id=request_id, allow_metadata_only=not state.whole)
-    retrieve_row = BY_NAME["futures.retrieve"]
     # The server holds a poll for up to 40 s; a shorter limit meant for other calls must not cut it.
-    call = prepare(config, retrieve_row, body, headers=headers, timeout_s=retrieve_row.timeout_s)
+    call = prepare(
+        config, FUTURES_RETRIEVE, body, headers=headers, timeout_s=FUTURES_RETRIEVE.timeout_s
+    )
     try:
-        reply = await perform(call, config, io)
+        reply = await perform(call, io)
     except APIConnectionError as error:
         cause = error.__cause__
         if not isinstance(cause, TransportError):

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from tinker_lite.engine.future import without_traceback
 from tinker_lite.errors import RateLimitError, ResultExpiredError
+from tinker_lite.protocol import endpoints as rows
 from tinker_lite.protocol.retry import delay_after_expiry
 from tinker_lite.protocol.sequences import with_sequence_ids
 from tinker_lite.types import GetSamplerResponse, QueueState, SampleRequest, SampleResponse
@@ -96,15 +97,15 @@ class SamplingOperations:
             request, sampling_session_id=await self.session_id(), seq_id=self._next_seq_id()
         )
         sent = await self._offered(numbered)
-        response = await self.session.result("sampling.asample", SampleResponse, sent, self._report)
+        response = await self.session.result(sent, self._report)
         return with_sequence_ids(response, sent.future)
 
-    async def _offered(self, request: SampleRequest) -> Submitted:
+    async def _offered(self, request: SampleRequest) -> Submitted[SampleResponse]:
         """Submit, offering the same request for as long as the service asks to hold back."""
         headers = {"X-Tinker-Sampling-Backpressure": "1"}
         while True:
             try:
-                return await self.session.submit("sampling.asample", request, headers)
+                return await self.session.submit(rows.SAMPLING_ASAMPLE, request, headers)
             except RateLimitError as error:
                 self.queue_state = (QueueState.PAUSED_RATE_LIMIT, error.message)
                 await self.session.io.sleep(BACKPRESSURE_S)
@@ -113,9 +114,7 @@ class SamplingOperations:
         """What is sampled from; asked once."""
         if self._sampler is None:
             self._sampler = await self.session.call(
-                "sampling.get_sampler",
-                GetSamplerResponse,
-                path={"sampler": await self.session_id()},
+                rows.SAMPLING_GET_SAMPLER, path={"sampler": await self.session_id()}
             )
         return self._sampler
 

@@ -11,7 +11,7 @@ import logging
 import threading
 import weakref
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 
 import anyio
 import msgspec
@@ -23,14 +23,14 @@ from tinker_lite.engine.future import loop_poster
 from tinker_lite.engine.retrieval import QueueReport, decoded_result, retrieve
 from tinker_lite.engine.world import AnyioIO
 from tinker_lite.errors import APIStatusError, NotFoundError, TinkerError
-from tinker_lite.protocol.endpoints import BY_NAME, PROTOCOL_VERSION
+from tinker_lite.protocol import endpoints as rows
+from tinker_lite.protocol.endpoints import PROTOCOL_VERSION, Endpoint
 from tinker_lite.protocol.replies import Reply, read_reply
 from tinker_lite.types import (
     ClientConfigRequest,
     ClientConfigResponse,
     ClientSessionFinishReason,
     CreateSessionRequest,
-    CreateSessionResponse,
     FinishSessionRequest,
     SessionHeartbeatRequest,
     UntypedAPIFuture,
@@ -88,9 +88,10 @@ class Once(Generic[T]):
         return self._made[0] if self._made else None
 
 
-class Submitted(msgspec.Struct, frozen=True):
+class Submitted(msgspec.Struct, Generic[T], frozen=True):
     """An accepted submission and how long accepting it took, in seconds."""
 
+    row: rows.Submission[T]
     future: UntypedAPIFuture
     submit_s: float
 
@@ -155,7 +156,7 @@ class Session:
 
     async def reply(
         self,
-        name: str,
+        row: Endpoint,
         body: object = None,
         *,
         path: Mapping[str, str] | None = None,
@@ -163,34 +164,36 @@ class Session:
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """Make a call and return its successful answer, undecoded."""
-        call = prepare(self.config, BY_NAME[name], body, path=path, query=query, headers=headers)
-        return raise_for_status(await perform(call, self.config, self.io), name)
+        call = prepare(self.config, row, body, path=path, query=query, headers=headers)
+        return raise_for_status(await perform(call, self.io), row.name)
 
-    async def call(self, name: str, type_: type[T], body: object = None, **parts: Any) -> T:
+    async def call(self, row: rows.Row[T], body: object = None, **parts: Any) -> T:
         """Make a call and return its decoded answer; ``parts`` are those of ``reply``."""
-        return read_reply(await self.reply(name, body, **parts), type_, name)
+        reply = await self.reply(row, body, **parts)
+        if row.response is None:  # it says nothing
+            return cast("T", None)
+        return read_reply(reply, cast("type[T]", row.response), row.name)
 
     async def submit(
-        self, name: str, body: object, headers: Mapping[str, str] | None = None
-    ) -> Submitted:
+        self, row: rows.Submission[T], body: object, headers: Mapping[str, str] | None = None
+    ) -> Submitted[T]:
         """Send a submission and return the service's promise."""
         started = self.io.now()
-        future = await self.call(name, UntypedAPIFuture, body, headers=headers)
-        return Submitted(future, self.io.now() - started)
+        future = await self.call(row, body, headers=headers)
+        return Submitted(row, future, self.io.now() - started)
 
-    async def result(
-        self, name: str, type_: type[T], submitted: Submitted, report: QueueReport | None = None
-    ) -> T:
+    async def result(self, submitted: Submitted[T], report: QueueReport | None = None) -> T:
         """Wait for the result of a submission."""
+        row, request_id = submitted.row, submitted.future.request_id
         body = await retrieve(
-            submitted.future.request_id,
-            BY_NAME[name],
+            request_id,
+            row,
             self.config,
             self.io,
             report=report,
             submit_s=submitted.submit_s,
         )
-        return decoded_result(body, type_, submitted.future.request_id, name)
+        return decoded_result(body, cast("type[T]", row.result), request_id, row.name)
 
     # The session.
 
@@ -201,7 +204,7 @@ class Session:
     async def _fetch_client_config(self) -> ClientConfigResponse:
         request = ClientConfigRequest(sdk_version=PROTOCOL_VERSION)
         try:
-            return await self.call("service.client_config", ClientConfigResponse, request)
+            return await self.call(rows.SERVICE_CLIENT_CONFIG, request)
         except NotFoundError:
             return ClientConfigResponse()
 
@@ -218,7 +221,7 @@ class Session:
             project_id=self.config.project_id,
             display_name=self._display_name,
         )
-        made = await self.call("service.create_session", CreateSessionResponse, request)
+        made = await self.call(rows.SERVICE_CREATE_SESSION, request)
         for level, message in (
             (logging.INFO, made.info_message),
             (logging.WARNING, made.warning_message),
@@ -236,7 +239,7 @@ class Session:
         """Send one heartbeat; False when the session is over."""
         try:
             await self.reply(
-                "service.session_heartbeat", SessionHeartbeatRequest(session_id=session_id)
+                rows.SERVICE_SESSION_HEARTBEAT, SessionHeartbeatRequest(session_id=session_id)
             )
         except APIStatusError as error:
             if error.status_code != 410:
@@ -277,7 +280,7 @@ class Session:
         try:
             if session_id is not None:
                 await self.reply(
-                    "service.finish_session",
+                    rows.SERVICE_FINISH_SESSION,
                     FinishSessionRequest(
                         reason=ClientSessionFinishReason(type=reason), detail=detail
                     ),

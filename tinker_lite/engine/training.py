@@ -12,6 +12,7 @@ from tinker_lite.engine.future import HELD_QUEUE, without_traceback
 from tinker_lite.engine.gathering import gather, settle
 from tinker_lite.engine.ordering import TurnQueue
 from tinker_lite.engine.session import Session, Submitted
+from tinker_lite.protocol import endpoints as rows
 from tinker_lite.protocol.batching import chunked, combine_outputs
 from tinker_lite.types import (
     Datum,
@@ -61,8 +62,7 @@ class Loss(msgspec.Struct, frozen=True):
 class Pass(msgspec.Struct, frozen=True):
     """The accepted chunks of one forward or forward-backward call."""
 
-    endpoint: str
-    submitted: list[Submitted]
+    submitted: list[Submitted[ForwardBackwardOutput]]
 
 
 class TrainingOperations:
@@ -138,14 +138,14 @@ class TrainingOperations:
         """The model's id; raises what creation raised."""
         return await self.creation.shared()
 
-    async def simple(self, turn: Turn, endpoint: str, type_: type[T], body: Body) -> T:
+    async def simple(self, turn: Turn, row: rows.Submission[T], body: Body) -> T:
         """An operation of one submission and one result."""
         async with self._holding(turn):
             model_id = await self.model_id()
             (seq_id,) = self._turns.draw()
-            submitted = await self.session.submit(endpoint, body(model_id, seq_id))
+            submitted = await self.session.submit(row, body(model_id, seq_id))
         self._sent(turn)
-        return await self.session.result(endpoint, type_, submitted, self._report)
+        return await self.session.result(submitted, self._report)
 
     async def forward_backward(
         self, turn: Turn, data: list[Datum], loss: Loss, *, forward_only: bool
@@ -182,48 +182,37 @@ class TrainingOperations:
             max_len=limits.fwdbwd_max_chunk_len,
             max_bytes=limits.fwdbwd_max_chunk_bytes_count,
         )
-        endpoint = "training.forward" if forward_only else "training.forward_backward"
         works = [
             partial(
                 self._send_chunk,
                 ForwardBackwardInput(data=chunk, loss_fn=loss.name, loss_fn_config=loss.config),
                 (model_id, seq_id),
-                endpoint,
+                forward_only=forward_only,
             )
             for chunk, seq_id in zip(chunks, self._turns.draw(len(chunks)), strict=True)
         ]
         if not limits.parallel_fwdbwd_chunks:
-            return Pass(endpoint, [await work() for work in works])
+            return Pass([await work() for work in works])
         # All but the first go out at once and the first one last, so that a server may take the gap
         # as a sign that the batch is not whole yet (protocol section 4.8).
         later = await settle(works[1:])
-        return Pass(endpoint, _all_accepted([*await settle(works[:1]), *later]))
+        return Pass(_all_accepted([*await settle(works[:1]), *later]))
 
     async def _send_chunk(
-        self, chunk: ForwardBackwardInput, ids: tuple[str, int], endpoint: str
-    ) -> Submitted:
+        self, chunk: ForwardBackwardInput, ids: tuple[str, int], *, forward_only: bool
+    ) -> Submitted[ForwardBackwardOutput]:
         model_id, seq_id = ids
-        body = (
-            ForwardRequest(forward_input=chunk, model_id=model_id, seq_id=seq_id)
-            if endpoint == "training.forward"
-            else ForwardBackwardRequest(
-                forward_backward_input=chunk, model_id=model_id, seq_id=seq_id
-            )
+        if forward_only:
+            forward = ForwardRequest(forward_input=chunk, model_id=model_id, seq_id=seq_id)
+            return await self.session.submit(rows.TRAINING_FORWARD, forward)
+        body = ForwardBackwardRequest(
+            forward_backward_input=chunk, model_id=model_id, seq_id=seq_id
         )
-        return await self.session.submit(endpoint, body)
+        return await self.session.submit(rows.TRAINING_FORWARD_BACKWARD, body)
 
     async def _pass_result(self, sent: Pass) -> ForwardBackwardOutput:
         outputs = await gather(
-            [
-                partial(
-                    self.session.result,
-                    sent.endpoint,
-                    ForwardBackwardOutput,
-                    submitted,
-                    self._report,
-                )
-                for submitted in sent.submitted
-            ]
+            [partial(self.session.result, submitted, self._report) for submitted in sent.submitted]
         )
         return combine_outputs(outputs)
 
@@ -231,14 +220,16 @@ class TrainingOperations:
         """What the service knows of the model; asked once."""
         if self._info is None:
             request = GetInfoRequest(model_id=await self.model_id())
-            self._info = await self.session.call("models.get_info", GetInfoResponse, request)
+            self._info = await self.session.call(rows.MODELS_GET_INFO, request)
         return self._info
 
     def _report(self, state: QueueState, reason: str | None) -> None:
         self.queue_state = (state, reason)
 
 
-def _all_accepted(outcomes: list[Submitted | Exception]) -> list[Submitted]:
+def _all_accepted(
+    outcomes: list[Submitted[ForwardBackwardOutput] | Exception],
+) -> list[Submitted[ForwardBackwardOutput]]:
     """The accepted chunks of a call; if one was refused, its error says what became of the rest."""
     accepted = [outcome for outcome in outcomes if isinstance(outcome, Submitted)]
     for outcome in outcomes:

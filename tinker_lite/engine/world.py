@@ -8,14 +8,24 @@ import uuid
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
+import anyio.to_thread
+
+from tinker_lite.engine.transports import ThreadedTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import (
+        AsyncIterable,
+        AsyncIterator,
+        Callable,
+        Coroutine,
+        Iterable,
+        Iterator,
+    )
 
+    from tinker_lite.engine.call_io import BodySource
     from tinker_lite.http import (
         AsyncResponse,
         AsyncTransport,
-        Headers,
         Request,
         Response,
         Transport,
@@ -26,7 +36,46 @@ __all__ = ["AnyioIO", "BlockingIO", "drive"]
 T = TypeVar("T")
 
 
-class BlockingIO:
+class _News:
+    """What has been said already."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def is_news(self, text: str) -> bool:
+        """Whether this text is asked about for the first time."""
+        is_new = text not in self._said
+        self._said.add(text)
+        return is_new
+
+    def random(self) -> float:
+        """A number in [0, 1)."""
+        return random.random()
+
+    def new_id(self) -> str:
+        """A random UUID."""
+        return str(uuid.uuid4())
+
+
+class _Chunks:
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+
+    async def next(self) -> bytes | None:
+        """The next chunk, on this thread."""
+        return next(self._chunks, None)
+
+
+class _AsyncChunks:
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self._chunks = chunks
+
+    async def next(self) -> bytes | None:
+        """The next chunk, on this loop."""
+        return await anext(self._chunks, None)
+
+
+class BlockingIO(_News):
     """Call I/O that never suspends: everything happens on the calling thread.
 
     Args:
@@ -34,19 +83,32 @@ class BlockingIO:
     """
 
     def __init__(self, transport: Transport) -> None:
+        super().__init__()
         self._transport = transport
 
     async def send(self, request: Request) -> Response:
         """Send on this thread."""
         return self._transport.send(request)
 
+    def body(self, source: BodySource) -> Iterable[bytes]:
+        """Read on this thread, while it is sent."""
+        return iter(source)
+
     async def read_body(self, response: Response, max_bytes: int) -> bytes:
         """Read on this thread."""
         return response.read(max_bytes)
 
-    def head(self, response: Response) -> tuple[int, Headers]:
-        """Status and headers."""
-        return response.status, response.headers
+    def chunks(self, response: Response) -> _Chunks:
+        """Each is read on this thread."""
+        return _Chunks(response.iter_bytes())
+
+    async def close(self, response: Response) -> None:
+        """Close on this thread."""
+        response.close()
+
+    async def run(self, function: Callable[[], T], /) -> T:
+        """Run on this thread, which is all there is."""
+        return function()
 
     async def sleep(self, seconds: float) -> None:
         """Sleep this thread."""
@@ -56,16 +118,8 @@ class BlockingIO:
         """Monotonic seconds."""
         return time.monotonic()
 
-    def random(self) -> float:
-        """A number in [0, 1)."""
-        return random.random()
 
-    def new_id(self) -> str:
-        """A random UUID."""
-        return str(uuid.uuid4())
-
-
-class AnyioIO:
+class AnyioIO(_News):
     """Call I/O on the running event loop, asyncio or trio.
 
     Args:
@@ -73,19 +127,35 @@ class AnyioIO:
     """
 
     def __init__(self, transport: AsyncTransport) -> None:
+        super().__init__()
         self._transport = transport
 
     async def send(self, request: Request) -> AsyncResponse:
         """Send on this loop."""
         return await self._transport.send(request)
 
+    def body(self, source: BodySource) -> Iterable[bytes] | AsyncIterable[bytes]:
+        """Read in worker threads, while it is sent."""
+        if isinstance(self._transport, ThreadedTransport):  # which is on one already
+            return iter(source)
+        return source.read_by(self.run)
+
     async def read_body(self, response: AsyncResponse, max_bytes: int) -> bytes:
         """Read on this loop."""
         return await response.read(max_bytes)
 
-    def head(self, response: AsyncResponse) -> tuple[int, Headers]:
-        """Status and headers."""
-        return response.status, response.headers
+    def chunks(self, response: AsyncResponse) -> _AsyncChunks:
+        """Each is awaited on this loop."""
+        return _AsyncChunks(response.iter_bytes())
+
+    async def close(self, response: AsyncResponse) -> None:
+        """Close, also when the task is being cancelled."""
+        with anyio.CancelScope(shield=True):
+            await response.aclose()
+
+    async def run(self, function: Callable[[], T], /) -> T:
+        """Run in a worker thread."""
+        return await anyio.to_thread.run_sync(function)
 
     async def sleep(self, seconds: float) -> None:
         """Sleep this task, by the loop's clock."""
@@ -94,14 +164,6 @@ class AnyioIO:
     def now(self) -> float:
         """The loop's clock, which tests may replace."""
         return anyio.current_time()
-
-    def random(self) -> float:
-        """A number in [0, 1)."""
-        return random.random()
-
-    def new_id(self) -> str:
-        """A random UUID."""
-        return str(uuid.uuid4())
 
 
 def drive(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -51,7 +51,34 @@ HANDLERS: Handlers = {
 }
 
 # Rows of the endpoint table that this service leaves out, each with its reason; they are 404.
-NOT_SERVED: frozenset[str] = frozenset()
+NOT_SERVED: frozenset[str] = frozenset(
+    {
+        # Clients do without these, or they are for accounts, which there are none of here.
+        "service.auth_token",
+        "service.create_custom_loss",
+        "service.join_sampling_session",
+        "sessions.list",
+        "sessions.get",
+        "sessions.search",
+        "sessions.set_project",
+        "sessions.trace_export",
+        "models.unload",
+        "models.copy_weights",
+        "weights.save_external",
+        "futures.retrieve_multi",
+        "futures.cancel",
+        "checkpoints.publish",
+        "checkpoints.unpublish",
+        "checkpoints.set_ttl",
+        "checkpoints.external_weights_urls",
+        "audit.log",
+        "billing.usage_events",
+        "billing.checkpoint_storage",
+        "api_keys.get",
+        "api_keys.revoke",
+        "telemetry.send",
+    }
+)
 
 # Where archive links lead. Not part of the protocol: a hosted service points at its storage there.
 _ARCHIVE = Endpoint(name="local.archive", method="GET", path="/archives/{token}")

@@ -38,6 +38,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
         method: Method of the request it answers.
         url: URL of that request, without query and secrets.
         n_retries: Repeats it took to get this answer.
+        elapsed_s: Seconds from sending the attempt that was answered to the end of its body.
+        http_version: ``"1.1"`` or ``"1.0"``.
     """
 
     status: int
@@ -46,6 +48,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     method: str = ""
     url: str = ""
     n_retries: int = 0
+    elapsed_s: float = 0.0
+    http_version: str = "1.1"
 
     @property
     def status_code(self) -> int:

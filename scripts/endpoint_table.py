@@ -1,0 +1,60 @@
+"""Write the table of the endpoints for people, from the table that the code reads.
+
+    python -m scripts.endpoint_table
+
+A test holds ``docs/endpoints.md`` against it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tinker_lite.protocol.endpoints import ENDPOINTS, PROTOCOL_VERSION, Endpoint
+
+DOCUMENT = Path(__file__).parent.parent / "docs" / "endpoints.md"
+
+HEAD = f"""\
+# Endpoints
+
+Written by `python -m scripts.endpoint_table` from `tinker_lite.protocol.endpoints`; do not edit.
+
+Each is a method of `Tinker` and `AsyncTinker` under the name in the first column: `client.models.get_info(request)`.
+Paths are below `/api/v1`. A *future* is what a submission answers at once; `client.result(row, future)` waits for what
+it comes to. "Versions" says which generations of the official client call it; the rows are those of {PROTOCOL_VERSION},
+and older ones that services of today need not have. Failures are repeated as the client's settings say, unless it says
+otherwise: *once* is one attempt, *poll* is left to the loop that polls.
+
+| name | request | body | answer | comes to | attempts | limit | versions |
+| --- | --- | --- | --- | --- | --- | --- | --- |
+"""  # noqa: E501  # lines of the document, whose width is 120
+
+
+def document() -> str:
+    """The whole document."""
+    return HEAD + "".join(_line(row) for row in ENDPOINTS)
+
+
+def _line(row: Endpoint) -> str:
+    answer = "a future" if row.result is not None else _name(row.response)
+    if row.answers_by_redirect:
+        answer = "a redirect"
+    attempts = "" if row.retry == "standard" else row.retry
+    cells = [
+        f"`{row.name}`",
+        f"`{row.method} {row.path}`",
+        _name(row.request),
+        answer,
+        _name(row.result),
+        attempts,
+        f"{row.timeout_s:g} s",
+        row.versions,
+    ]
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _name(type_: type | None) -> str:
+    return "" if type_ is None else f"`{type_.__name__}`"
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(document(), encoding="utf-8")

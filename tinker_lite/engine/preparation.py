@@ -1,0 +1,209 @@
+"""From what a caller says to a call: URL, headers, body, limits.
+
+``Args`` is a call as a value, which knows no client and no colour. ``prepared`` makes a ``Call`` of
+it with a client's defaults; it waits only where files are looked at or read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+
+import msgspec
+from msgspec.structs import replace
+
+from tinker_lite.config import Config, RetryConfig
+from tinker_lite.engine.call import (
+    IDEMPOTENCY_KEY,
+    Call,
+    built_in_headers,
+    service_url,
+)
+from tinker_lite.engine.options import (
+    CallOptions,
+    HeaderValue,
+    check_names,
+    merged_body,
+    merged_headers,
+    merged_query,
+)
+from tinker_lite.errors import InvalidRequest
+from tinker_lite.http import Timeout, parse_target
+from tinker_lite.protocol.endpoints import Row
+from tinker_lite.wire.files import RequestFiles
+from tinker_lite.wire.json import encode_json
+from tinker_lite.wire.multipart import encode_form
+from tinker_lite.wire.not_given import NOT_GIVEN
+from tinker_lite.wire.transform import atransform
+from tinker_lite.wire.urls import ArrayFormat, QueryValue, join_url, render_path, with_query
+
+if TYPE_CHECKING:
+    from tinker_lite.engine.call_io import BodySource, CallIO, R
+
+__all__ = ["Args", "Defaults", "prepared"]
+
+A = TypeVar("A")
+
+_Body: TypeAlias = "tuple[bytes | BodySource, list[tuple[str, str]]]"
+_JSON = ("Content-Type", "application/json")
+_BOUNDARY = re.compile(r"multipart/form-data\s*;\s*boundary=\"?([^\";]+)\"?\s*", re.IGNORECASE)
+
+
+class Args(msgspec.Struct, Generic[A], frozen=True, kw_only=True):
+    """One call, as a value: nothing has been sent.
+
+    Attributes:
+        row: The endpoint.
+        target: A path below the base URL, or a whole URL; in place of the row's path.
+        path: Values for the placeholders of the row's path.
+        query: Query parameters of the method; None values are not given.
+        headers: Headers of the method.
+        body: The body: a struct, plain values, bytes as they are, or None.
+        files: Files, which make the body a form.
+        options: What the caller changed.
+
+    Raises:
+        TypeError: There is no such option.
+    """
+
+    row: Row[A]
+    target: str = ""
+    path: Mapping[str, str] = {}
+    query: Mapping[str, QueryValue] = {}
+    headers: Mapping[str, HeaderValue] = {}
+    body: object = None
+    files: RequestFiles | None = None
+    options: CallOptions = {}
+
+    def __post_init__(self) -> None:
+        """Refuse what type checkers would: a misspelt option must not be lost."""
+        check_names(self.options, CallOptions)
+
+
+class Defaults(msgspec.Struct, frozen=True, kw_only=True):
+    """What every call of a client begins with.
+
+    Attributes:
+        config: Base URL, credential, headers, limits.
+        query: Query parameters of every call.
+        arrays: How lists stand in a query.
+    """
+
+    config: Config
+    query: Mapping[str, QueryValue] = {}
+    arrays: ArrayFormat = "comma"
+
+
+async def prepared(
+    args: Args[Any], defaults: Defaults, io: CallIO[R], *, stays_open: bool = False
+) -> Call:
+    """Settle a call.
+
+    Args:
+        args: What the caller says.
+        defaults: The client's.
+        io: The world, for files.
+        stays_open: The body of the answer is read by the caller, who may take any time over it:
+            limits given as a number then bound the silence only.
+
+    Raises:
+        TypeError: The body has no JSON form, or takes no ``extra_body``.
+        ValueError: A path value is empty or malformed.
+        OSError: A file cannot be read.
+    """
+    config, row, options = defaults.config, args.row, args.options
+    url, is_ours = _url(args, defaults)
+    body, described = await _encoded(args, io)
+    headers = built_in_headers(config, row.method).merged(described)
+    # The client's own headers may hold secrets too, so another origin sees none of them.
+    headers = headers.merged(config.default_headers) if is_ours else headers.without_secrets()
+    headers = merged_headers(headers, args.headers)
+    headers = merged_headers(headers, options.get("extra_headers") or {})
+    if args.files is not None:  # the boundary is part of it
+        headers = headers.merged(described)
+    if key := options.get("idempotency_key"):
+        headers = headers.merged([(IDEMPOTENCY_KEY, key)])
+    return Call(
+        endpoint=row,
+        method=row.method,
+        url=url,
+        headers=headers,
+        body=body,
+        timeout=_timeout(args, config, stays_open),
+        retry=_retry(config, options.get("max_retries")),
+        is_keyed=is_ours and not _is_omitted(IDEMPOTENCY_KEY, options),
+    )
+
+
+def _url(args: Args[Any], defaults: Defaults) -> tuple[str, bool]:
+    """Where the call goes, and whether that is the client's own service."""
+    base_url = service_url(defaults.config)
+    given = {name: value for name, value in args.query.items() if value is not None}
+    extra = args.options.get("extra_query")
+    if not args.target:
+        url = join_url(base_url, render_path(args.row.path, **args.path))
+        is_ours = True
+    elif args.target.startswith("/"):
+        url, is_ours = base_url.rstrip("/") + args.target, True
+    else:
+        url, is_ours = args.target, _is_same_origin(args.target, base_url)
+    query = merged_query(defaults.query if is_ours else {}, given, extra)
+    return with_query(url, query, defaults.arrays), is_ours
+
+
+def _is_same_origin(url: str, base_url: str) -> bool:
+    try:
+        return parse_target(url).origin == parse_target(base_url).origin
+    except InvalidRequest:  # the transport says what is wrong with it
+        return False
+
+
+async def _encoded(args: Args[Any], io: CallIO[R]) -> _Body:
+    """The body, and the headers that describe it."""
+    extra = args.options.get("extra_body")
+    if isinstance(args.body, bytes):
+        raw = args.body
+        merged_body(raw, extra)
+        if args.files is not None:
+            raise TypeError("files make the body a form, whose fields are a mapping, not bytes.")
+        return raw, [("Content-Type", "application/octet-stream")]
+    body = None if args.body is NOT_GIVEN else args.body
+    if body is not None and (args.row.request is None or not isinstance(body, args.row.request)):
+        # Not a struct of the row: what types say of the wire form of their fields is done here.
+        body = await atransform(body, args.row.request or object, io.run)
+    body = merged_body(body, extra)
+    if args.files is None:
+        return (b"", []) if body is None else (encode_json(body), [_JSON])
+    form = encode_form(body, args.files, boundary=_boundary(args.options))
+    measured = await io.run(form.measure)
+    return measured, measured.headers()
+
+
+def _boundary(options: CallOptions) -> str | None:
+    """The caller's own boundary, if its Content-Type names one."""
+    for name, value in (options.get("extra_headers") or {}).items():
+        if name.lower() == "content-type" and isinstance(value, str):
+            match = _BOUNDARY.fullmatch(value)
+            return match[1] if match else None
+    return None
+
+
+def _timeout(args: Args[Any], config: Config, stays_open: bool) -> Timeout:
+    asked = args.options.get("timeout", NOT_GIVEN)
+    if isinstance(asked, Timeout):
+        return asked
+    if asked is NOT_GIVEN:
+        timeout = config.timeout or Timeout.of(args.row.timeout_s)
+    else:
+        timeout = Timeout.of(asked)
+    return replace(timeout, total_s=None) if stays_open else timeout
+
+
+def _retry(config: Config, max_retries: int | None) -> RetryConfig:
+    return config.retry if max_retries is None else replace(config.retry, max_retries=max_retries)
+
+
+def _is_omitted(name: str, options: CallOptions) -> bool:
+    extra = options.get("extra_headers") or {}
+    return any(key.lower() == name.lower() and not isinstance(extra[key], str) for key in extra)
