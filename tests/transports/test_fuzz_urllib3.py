@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
@@ -88,12 +89,15 @@ def get(server: Adversary, path: str, timeout: Timeout = BOUNDED) -> Request:
     return Request(method="GET", url=server.url(path), timeout=timeout)
 
 
-def answers_or_fails(server: Adversary) -> None:
+def answers_or_fails(server: Adversary, is_sent: threading.Event) -> None:
     """Ask for what is planned, then for something else; one slot has to do for both."""
     timeout = msgspec.structs.replace(BOUNDED, read_s=SILENCE_S)
     with Urllib3Transport(max_connections=1, max_connections_per_host=1) as transport:
         with contextlib.suppress(TransportError):
             transport.send(get(server, "/fuzz", timeout)).read(MAX_BODY_BYTES)
+        # What is sent behind an answer while the next request is on its way belongs to that one,
+        # for all that anybody can tell; so it is all sent by then.
+        assert is_sent.wait(server.patience_s)
         try:
             body = transport.send(get(server, "/good")).read()
         except ConnectionLost as lost:
@@ -106,6 +110,7 @@ def answers_or_fails(server: Adversary) -> None:
 def fuzz(profile: settings) -> None:
     """Follow as many plans as the profile says, and see what the transport makes of each."""
     current: list[Plan] = []
+    is_sent = threading.Event()
 
     def serve(peer: Peer) -> None:
         while received := peer.request():
@@ -113,6 +118,7 @@ def fuzz(profile: settings) -> None:
                 peer.send(ok(b"good"))
             else:
                 follow(plan := current[-1], peer)
+                is_sent.set()
                 if plan.ending != "silence":
                     return
 
@@ -122,7 +128,8 @@ def fuzz(profile: settings) -> None:
         @given(plan=plans())
         def check(plan: Plan) -> None:
             current.append(plan)
-            answers_or_fails(server)
+            is_sent.clear()
+            answers_or_fails(server, is_sent)
 
         check()
 
