@@ -23,7 +23,7 @@ ITEMS = {
 }
 
 # Sections whose work has not begun; a section leaves this list when its tests arrive, whole.
-PENDING = set(ITEMS) - {3, 6, 7, 8, 11}
+PENDING = set(ITEMS) - {2, 3, 5, 6, 7, 8, 11}
 
 HERE = Path(__file__).parent
 NAME = re.compile(r"test_([sx])(\d+)_(\d+)_")

@@ -31,6 +31,7 @@ from tinker_lite.engine.options import (
 from tinker_lite.errors import InvalidRequest
 from tinker_lite.http import Timeout, parse_target
 from tinker_lite.protocol.endpoints import Row
+from tinker_lite.wire.annotations import record_of
 from tinker_lite.wire.files import RequestFiles
 from tinker_lite.wire.json import encode_json
 from tinker_lite.wire.multipart import encode_form
@@ -169,8 +170,8 @@ async def _encoded(args: Args[Any], io: CallIO[R]) -> _Body:
             raise TypeError("files make the body a form, whose fields are a mapping, not bytes.")
         return raw, [("Content-Type", "application/octet-stream")]
     body = None if args.body is NOT_GIVEN else args.body
-    if body is not None and (args.row.request is None or not isinstance(body, args.row.request)):
-        # Not a struct of the row: what types say of the wire form of their fields is done here.
+    # A struct of the row mostly goes as it is, since looking for marks costs more than encoding it.
+    if body is not None and (type(body) is not args.row.request or record_of(type(body)).is_marked):
         body = await atransform(body, args.row.request or object, io.run)
     body = merged_body(body, extra)
     if args.files is None:

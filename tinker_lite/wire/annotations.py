@@ -106,6 +106,7 @@ class Field(msgspec.Struct, frozen=True):
     wire_name: str
     plan: Plan
     is_required: bool
+    is_aliased: bool
 
     @property
     def literals(self) -> tuple[object, ...]:
@@ -144,6 +145,23 @@ class Record:
         """The fields by name and, where no other field has that name, by wire name."""
         return {field.wire_name: field for field in self.fields.values()} | self.fields
 
+    @functools.cached_property
+    def is_marked(self) -> bool:
+        """Whether the class, or a type inside it, says how to write a field."""
+        seen: dict[int, Plan] = {}
+        waiting: list[Plan] = [self]
+        while waiting:
+            plan = waiting.pop()
+            if id(plan) in seen:
+                continue
+            seen[id(plan)] = plan
+            if isinstance(plan, Plain) and plan.format is not None:
+                return True
+            if isinstance(plan, Record) and any(f.is_aliased for f in plan.fields.values()):
+                return True
+            waiting.extend(_inner_plans(plan))
+        return False
+
     def find(self, key: object) -> Field | None:
         """The field that a key of a mapping means."""
         return self.by_key.get(key) if isinstance(key, str) else None
@@ -155,6 +173,7 @@ class Record:
             wire_name=info.alias or declared.wire_name,
             plan=plan_of(_substituted(declared.hint, self._bindings)),
             is_required=declared.is_required if is_required is None else is_required,
+            is_aliased=info.alias is not None,
         )
 
 
@@ -175,6 +194,20 @@ def record_of(cls: type, bindings: Bindings | None = None) -> Record:
 @functools.lru_cache(MAX_CACHED_CLASSES)
 def _cached_record(cls: type, bindings: tuple[tuple[object, object], ...]) -> Record:
     return Record(cls, dict(bindings))
+
+
+def _inner_plans(plan: Plan) -> Iterable[Plan]:
+    match plan:
+        case Plain():
+            return ()
+        case ListOf(inner) | DictOf(inner):
+            return (inner,)
+        case TupleOf(plans) | Choice(plans):
+            return plans
+        case Deferred():
+            return (plan.plan,)
+        case Record():
+            return [field.plan for field in plan.fields.values()]
 
 
 def plan_of(annotation: object, format_: Format | None = None) -> Plan:
