@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinker_lite.errors import DecodeError, LimitExceeded
-from tinker_lite.wire.content import PIECE_BYTES, accepted_codings, content_decoder, zstd_module
+from tinker_lite.wire.content import (
+    PIECE_BYTES,
+    accepted_codings,
+    content_decoder,
+    zstd_frame,
+    zstd_module,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,9 +132,32 @@ def test_only_what_can_be_read_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> 
         return
     monkeypatch.setitem(sys.modules, "backports", None)
     assert accepted_codings() == "gzip, deflate"
+    assert zstd_frame([TEXT], len(TEXT)) is None
     with pytest.raises(DecodeError, match=r"tinker-lite\[zstd\]"):
         content_decoder("zstd")
 
+
+# Frames
+
+
+@given(st.lists(st.binary(max_size=40) | st.integers(0, 300_000).map(bytes), max_size=4))
+def test_a_frame_holds_the_whole(pieces: list[bytes]) -> None:
+    """One frame, which says how much is in it, whatever the pieces."""
+    whole = b"".join(pieces)
+    frame = zstd_frame(map(memoryview, pieces), len(whole))
+    assert frame is not None
+    assert decoded("zstd", frame) == whole
+    assert zstd_module().get_frame_info(frame).decompressed_size == len(whole)
+    assert zstd_module().get_frame_size(frame) == len(frame)
+
+
+def test_a_frame_of_another_size_than_said_is_refused() -> None:
+    """A server would take it for a damaged one."""
+    with pytest.raises(zstd_module().ZstdError, match="size"):
+        zstd_frame([TEXT], len(TEXT) + 1)
+
+
+# Whatever arrives
 
 CODED = st.sampled_from(CODINGS)
 

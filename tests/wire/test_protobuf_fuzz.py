@@ -37,9 +37,13 @@ def sensible(draw: st.DrawFn, name: str) -> dict[str, Any]:
     tensors = draw(DATUMS).loss_fn_inputs
     if name == "ForwardBackwardRequest":
         inputs = {key: tensor_fields(tensor) for key, tensor in tensors.items()}
-        tokens = draw(st.integers(0, 3).map(lambda n: bytes(4 * n)))
-        chunk = {"encoded_text": {"tokens": tokens}}
-        return {"data": [{"model_input": [chunk], "loss_fn_inputs": inputs}], "seq_id": 1}
+        n_tokens = draw(st.integers(0, 3))
+        datum = {
+            "model_input": [{"encoded_text": {"tokens": bytes(4 * n_tokens)}}],
+            "loss_fn_inputs": inputs,
+            "model_input_spans": [{"prompt_tokens": {"sequence_id": "s", "length": n_tokens}}],
+        }
+        return {"data": [datum], "seq_id": 1}
     if name == "ForwardBackwardOutput":
         offsets = draw(st.lists(st.integers(0, 5).map(lambda n: 4 * n), max_size=3).map(sorted))
         column = {
@@ -52,8 +56,16 @@ def sensible(draw: st.DrawFn, name: str) -> dict[str, Any]:
         return {"loss_fn_outputs": [record] * draw(st.integers(1, 2))}
     k, n = draw(st.integers(0, 2)), draw(st.integers(0, 2))
     table = {"token_ids": bytes(4 * k * n), "logprobs": bytes(4 * k * n), "k": k, "length": n}
-    sequence = {"stop_reason": 1, "tokens": bytes(8), "logprobs": bytes(8)}
-    return {"sequences": [sequence], "prompt_logprobs": bytes(4), "topk_prompt_logprobs": table}
+    sequence = {"stop_reason": 1, "tokens": bytes(8), "topk_sampled_logprobs": table}
+    tensor = {"dense": bytes(4 * k * n), "dtype": 3, "shape": [n, k]}
+    targets = [tensor_fields(one) for one in tensors.values()]
+    return {
+        "sequences": [sequence],
+        "prompt_logprobs": bytes(4),
+        "topk_prompt_logprobs": table,
+        "target_prompt_logprobs": targets[0] if targets else None,
+        "prompt_alt_tokens": {"tokens": tensor, "logprobs": {**tensor, "dtype": 1}},
+    }
 
 
 @st.composite

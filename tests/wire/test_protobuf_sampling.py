@@ -7,10 +7,7 @@ import struct
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tests.types.strategies import FLOATS, TOKENS
 from tests.wire.protobuf_foreign import foreign
 from tinker_lite import types as t
 from tinker_lite.errors import DecodeError
@@ -59,36 +56,18 @@ def test_a_result_is_these_bytes() -> None:
     assert decode_sample_response(bytes.fromhex(expected)) == response
 
 
-ROWS = st.lists(st.tuples(st.integers(1, 2**31 - 1), FLOATS), min_size=1, max_size=3)
-RESPONSES = st.builds(
-    t.SampleResponse,
-    sequences=st.lists(
-        st.builds(
-            t.SampledSequence,
-            stop_reason=st.sampled_from(("stop", "length")),
-            tokens=TOKENS,
-            logprobs=st.none() | st.lists(FLOATS, min_size=1),
-        ),
-        max_size=3,
-    ),
-    prompt_logprobs=st.none() | st.lists(st.none() | FLOATS, min_size=1),
-    topk_prompt_logprobs=st.none() | st.lists(st.none() | ROWS, min_size=1),
-    prompt_cache_hit_tokens=st.integers(0, 2**31 - 1),
-)
-
-
-@given(RESPONSES)
-def test_a_result_comes_back(response: t.SampleResponse) -> None:
-    """Whatever it holds, its sequences without their names."""
-    assert decode_sample_response(bytes(encode_sample_response(response))) == response
-
-
 def test_absent_and_empty_are_alike() -> None:
     """Logprobs of no tokens are no logprobs."""
     sequence = {"tokens": b"", "logprobs": b""}
     table = {"token_ids": b"", "logprobs": b""}
     for empty in ({**table, "k": 0, "length": 2}, {**table, "k": 2, "length": 0}):
-        response = read(sequences=[sequence], prompt_logprobs=b"", topk_prompt_logprobs=empty)
+        response = read(
+            sequences=[{**sequence, "topk_sampled_logprobs": empty}],
+            prompt_logprobs=b"",
+            topk_prompt_logprobs=empty,
+            target_prompt_logprobs={},
+            prompt_alt_tokens={"tokens": {}},
+        )
         assert response == t.SampleResponse(
             sequences=[t.SampledSequence(stop_reason="stop", tokens=[])]
         )
@@ -124,12 +103,27 @@ def test_nan_is_no_logprob_but_infinity_is_one() -> None:
     assert response.prompt_logprobs == [None, -math.inf]
 
 
-def test_what_is_newer_than_the_struct_is_passed_over() -> None:
-    """Alternative tokens and targets are read without an error."""
-    tensor = {"dense": b"", "dtype": 1, "shape": [0, 1]}
-    alternatives = {"tokens": tensor, "logprobs": tensor}
-    response = read(target_prompt_logprobs=tensor, prompt_alt_tokens=alternatives)
-    assert response == t.SampleResponse(sequences=[])
+def test_newer_fields_are_these_bytes() -> None:
+    """Alternative tokens are int32; a table of targets keeps its layout."""
+    sequence = t.SampledSequence(stop_reason="stop", tokens=[], topk_logprobs=[[(7, -1.0)]])
+    response = t.SampleResponse(
+        sequences=[sequence],
+        target_prompt_logprobs=t.TensorData([-2.0], "float32", [1, 2], [0, 1], [1]),
+        prompt_alt_tokens=t.PromptAltTokens(
+            tokens=t.TensorData([5, -1], "int64", [1, 2]),
+            logprobs=t.TensorData([-0.5, -2.0], "float32", [1, 2]),
+        ),
+    )
+    expected = """
+        0a 12  22 10  0a 04 07000000  12 04 000080bf  18 01  20 01
+        2a 2a  12 22  0a 04 000000c0  12 10 0000000000000000 0100000000000000
+                      1a 08 0100000000000000
+               18 01  22 02 01 02
+        32 24  0a 10  0a 08 05000000 ffffffff  18 03  22 02 01 02
+               12 10  0a 08 000000bf 000000c0  18 01  22 02 01 02
+    """
+    assert bytes(encode_sample_response(response)) == bytes.fromhex(expected)
+    assert decode_sample_response(bytes.fromhex(expected)) == response
 
 
 @pytest.mark.parametrize(
@@ -146,6 +140,14 @@ def test_what_is_newer_than_the_struct_is_passed_over() -> None:
         ({"topk_prompt_logprobs": {"k": 2**32 - 1, "length": 2**32 - 1}},
          "0 tokens and 0 logprobs do not make 4294967295 rows of 4294967295 - at "
          "`$.topk_prompt_logprobs`"),
+        ({"sequences": [{"topk_sampled_logprobs": {"k": 1, "length": 1}}]},
+         "do not make 1 rows of 1 - at `$.sequences[0].topk_sampled_logprobs`"),
+        ({"target_prompt_logprobs": {"shape": [1]}}, "has no values: neither dense nor sparse_csr "
+         "- at `$.target_prompt_logprobs`"),
+        ({"prompt_alt_tokens": {"tokens": {"dense": b"1", "dtype": 3}}},
+         "1 bytes are not a whole number of int32 - at `$.prompt_alt_tokens.tokens`"),
+        ({"prompt_alt_tokens": {"tokens": {"dense": b"1234", "dtype": 3}}},
+         "has tokens or logprobs, but not both - at `$.prompt_alt_tokens`"),
     ],
 )  # fmt: skip
 def test_a_result_that_does_not_fit_names_its_path(fields: dict[str, Any], text: str) -> None:
@@ -164,6 +166,11 @@ def test_a_result_that_does_not_fit_names_its_path(fields: dict[str, Any], text:
         ({"sequences": [{"stop_reason": "tired"}]}, "'tired' is not known"),
         ({"prompt_logprobs": [None, "x"]}, "'x' does not fit float32 - at `$.prompt_logprobs[1]`"),
         ({"topk_prompt_logprobs": [[("x", 0.0)]]}, "`$.topk_prompt_logprobs.token_ids[0]`"),
+        ({"sequences": [{"topk_logprobs": [[(1, "x")]]}]},
+         "'x' does not fit float32 - at `$.sequences[0].topk_sampled_logprobs.logprobs[0]`"),
+        ({"prompt_alt_tokens": t.PromptAltTokens(
+            tokens=t.TensorData([1, 2**31], "int64"), logprobs=t.TensorData([], "float32"))},
+         "2147483648 does not fit int32 - at `$.prompt_alt_tokens.tokens[1]`"),
     ],
 )  # fmt: skip
 def test_a_result_that_cannot_be_sent_names_its_path(response: dict[str, Any], text: str) -> None:

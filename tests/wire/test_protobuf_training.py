@@ -115,13 +115,11 @@ def test_legacy_settings_are_read_where_there_are_no_others() -> None:
         assert back.forward_backward_input.loss_fn_config == expected
 
 
-def test_spans_and_dimensions_of_a_newer_client_are_passed_over() -> None:
+def test_dimensions_of_a_newer_client_are_passed_over() -> None:
     """They are not kept, and are no error."""
     image = {"data": b"x", "format": "png", "override_dimensions": {"width": 1, "height": 2}}
-    span = {"prompt_tokens": {"sequence_id": "s", "length": 1}}
-    datum = {"model_input": [{"image": image}], "model_input_spans": [span]}
-    raw = foreign("ForwardBackwardRequest", {"data": [datum]}).SerializeToString()
-    back = decode_forward_backward_request(raw)
+    raw = foreign("ForwardBackwardRequest", {"data": [{"model_input": [{"image": image}]}]})
+    back = decode_forward_backward_request(raw.SerializeToString())
     assert isinstance(back, t.ForwardBackwardRequest)
     [read] = back.forward_backward_input.data
     assert read == t.Datum(t.ModelInput(chunks=[t.ImageChunk(data=b"x", format="png")]))
@@ -156,6 +154,7 @@ def test_a_token_that_is_too_large_is_found(token: int, said: str) -> None:
 
 NOTHING: dict[str, Any] = {}
 TEXT: dict[str, Any] = {"encoded_text": {"tokens": b"1234"}}
+SPAN: dict[str, Any] = {"prompt_tokens": {"sequence_id": "s", "length": 2}}
 
 
 @pytest.mark.parametrize(
@@ -187,6 +186,15 @@ TEXT: dict[str, Any] = {"encoded_text": {"tokens": b"1234"}}
                      "is no shape: [4611686018427387904, ", id="too many dimensions"),
         pytest.param({"loss_fn_inputs": {"w": {"sparse_csr": {}, "dtype": 1, "shape": [1, 1]}}},
                      "sparse_crow_indices must be 2 numbers", id="no rows"),
+        pytest.param({"model_input_spans": [SPAN, NOTHING]},
+                     "has neither prompt_tokens nor sampled_tokens - at "
+                     "`$.data[0].model_input_spans[1]`", id="no span"),
+        pytest.param({"loss_fn_input_spans": [{"sampled_tokens": {"length": 1}}]},
+                     "sequence_id is empty; name the sequence - at "
+                     "`$.data[0].loss_fn_input_spans[0].sampled_tokens`", id="no sequence"),
+        pytest.param({"model_input_spans": [SPAN], "model_input": [TEXT]},
+                     "model_input_spans covers 2 tokens, but there are 1 - at `$.data[0]`",
+                     id="a token too many"),
     ],
 )  # fmt: skip
 def test_a_request_that_does_not_fit_names_its_path(datum: dict[str, Any], text: str) -> None:

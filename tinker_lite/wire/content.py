@@ -1,4 +1,4 @@
-"""Content codings of answers: gzip, deflate and zstd, decoded in pieces and within a bound.
+"""Content codings: gzip, deflate and zstd decoded in pieces and within a bound, zstd made.
 
 A small answer can unpack to more than the memory there is, so every piece of output is bounded and
 the whole is counted (RFC 9110 section 8.4).
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tinker_lite.errors import DecodeError, LimitExceeded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-__all__ = ["ContentDecoder", "accepted_codings", "content_decoder"]
+__all__ = ["ContentDecoder", "accepted_codings", "content_decoder", "zstd_frame"]
 
 PIECE_BYTES = 262_144
 MAX_CODINGS = 2  # one on top of another is odd already; a long list is an attack
@@ -118,7 +118,8 @@ class ContentDecoder:
             if self._max_bytes is not None and self._n_out > self._max_bytes:
                 raise LimitExceeded(
                     f"The response body unpacks to more than the {self._max_bytes} bytes allowed "
-                    f"for it ({self._n_in} bytes of it have been read).",
+                    f"for it ({self._n_in} bytes of it have been read; max_response_bytes of a "
+                    "client).",
                     may_have_arrived=True,
                 )
             yield piece
@@ -172,6 +173,25 @@ def _coding(name: str) -> _Coding:
 def accepted_codings() -> str:
     """The value of ``Accept-Encoding``: what can be read here."""
     return "gzip, deflate" if zstd_module() is None else "gzip, deflate, zstd"
+
+
+def zstd_frame(pieces: Iterable[bytes | memoryview], size_bytes: int) -> bytes | None:
+    """A body as one zstd frame, or None where there is no module that knows zstd.
+
+    The frame says how large the body is, since many decoders refuse one that does not.
+
+    Args:
+        pieces: The body, end to end.
+        size_bytes: Their size together.
+
+    Source: protocol section 1.9, which asks for one frame at the default level.
+    """
+    module = zstd_module()
+    if module is None:
+        return None
+    packer = module.ZstdCompressor()
+    packer.set_pledged_input_size(size_bytes)
+    return b"".join([*map(packer.compress, pieces), packer.flush()])
 
 
 def zstd_module() -> Any:

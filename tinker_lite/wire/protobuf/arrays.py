@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from math import prod
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tinker_lite.types import TensorData
 from tinker_lite.wire.protobuf.faults import Fault, each
@@ -129,38 +129,22 @@ def _wide_floats(octets: Octets) -> memoryview[Any]:
     return memoryview(wide).toreadonly().cast("f")
 
 
-class _View:
-    """Numbers as ``TensorData`` takes arrays, but handing over the view instead of a copy."""
-
-    def __init__(self, numbers: memoryview[Any]) -> None:
-        self.numbers = numbers
-
-    def astype(self, dtype: str) -> _View:
-        assert dtype == _dtype_of(self.numbers)
-        return self
-
-    def tobytes(self) -> memoryview[Any]:
-        return self.numbers
-
-
-def _dtype_of(numbers: memoryview[Any]) -> TensorDtype:
-    return "float32" if numbers.format == "f" else "int64"
-
-
 def held(
     numbers: memoryview[Any],
     shape: Sequence[int] | None,
     crow: Sequence[int] | None = None,
     col: Sequence[int] | None = None,
 ) -> TensorData:
-    """A tensor over numbers (format ``f`` or ``q``), which are not copied.
+    """A tensor over numbers (format ``f`` or ``q``), which are not copied unless it is sparse.
 
     Raises:
         Fault: Shape or sparse layout do not fit the numbers.
     """
-    values = cast("Any", _View(numbers))
+    dtype: TensorDtype = "float32" if numbers.format == "f" else "int64"
     try:
-        return TensorData(values, _dtype_of(numbers), shape, crow, col)
+        if crow is None:
+            return TensorData.from_buffer(numbers, dtype, shape)
+        return TensorData(numbers.tolist(), dtype, shape, crow, col)
     except ValueError as error:
         raise Fault(str(error).rstrip(".")) from None
 
@@ -192,7 +176,7 @@ def tensor_fields(tensor: TensorData) -> dict[str, Any]:
 
 
 def tensor_from(fields: Mapping[str, Any]) -> TensorData:
-    """The tensor of a ``Tensor`` message; float32 and int64 values are viewed in place.
+    """The tensor of a ``Tensor`` message; dense float32 and int64 are viewed in place.
 
     A message without a shape is flat, since the wire has no word for a tensor of no dimensions.
 

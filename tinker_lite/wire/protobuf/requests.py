@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from msgspec import structs
+
 from tinker_lite.types import (
     Datum,
     DmelChunk,
@@ -19,6 +21,8 @@ from tinker_lite.types import (
     ImageChunk,
     ModelInput,
     ModelInputChunk,
+    PromptProvenanceSpan,
+    SampledProvenanceSpan,
 )
 from tinker_lite.wire.protobuf.arrays import integers, packed, tensor_fields, tensor_from
 from tinker_lite.wire.protobuf.faults import (
@@ -35,6 +39,7 @@ from tinker_lite.wire.protobuf.writer import encode_message
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tinker_lite.types.provenance import ProvenanceSpans
     from tinker_lite.wire.protobuf.body import Body
     from tinker_lite.wire.protobuf.varints import Raw
 
@@ -45,6 +50,12 @@ _NO_BYTES = memoryview(b"")
 
 _Message: TypeAlias = dict[str, Any]
 _Setting: TypeAlias = float | str
+_Span: TypeAlias = PromptProvenanceSpan | SampledProvenanceSpan
+
+_SPANS: dict[str, type[_Span]] = {
+    "prompt_tokens": PromptProvenanceSpan,
+    "sampled_tokens": SampledProvenanceSpan,
+}
 
 
 def encode_forward_backward_request(request: ForwardBackwardRequest | ForwardRequest) -> Body:
@@ -86,7 +97,21 @@ def _datum_fields(datum: Datum) -> _Message:
     with Inside(".model_input"):
         chunks = each(datum.model_input.chunks, _chunk_fields)
     inputs = {name: tensor_fields(tensor) for name, tensor in datum.loss_fn_inputs.items()}
-    return {"model_input": chunks, "loss_fn_inputs": inputs}
+    return {
+        "model_input": chunks,
+        "loss_fn_inputs": inputs,
+        "model_input_spans": _spans_fields(datum.model_input_spans),
+        "loss_fn_input_spans": _spans_fields(datum.loss_fn_input_spans),
+    }
+
+
+def _spans_fields(spans: ProvenanceSpans | None) -> list[_Message]:
+    return [
+        {name: structs.asdict(span)}
+        for span in spans or ()
+        for name, kind in _SPANS.items()
+        if isinstance(span, kind)
+    ]
 
 
 def _chunk_fields(chunk: ModelInputChunk) -> _Message:
@@ -108,8 +133,8 @@ def _chunk_fields(chunk: ModelInputChunk) -> _Message:
 def decode_forward_backward_request(raw: Raw) -> ForwardBackwardRequest | ForwardRequest:
     """Read the body of a pass; one that is forward only gives a ``ForwardRequest``.
 
-    float32 and int64 tensors are views of ``raw``, which must not change afterwards. Provenance
-    spans and picture dimensions are not kept.
+    Dense float32 and int64 tensors are views of ``raw``, which must not change afterwards. Of
+    pictures the dimensions that override their own are not kept: no struct has them.
 
     Raises:
         DecodeError: The bytes are no such request; the text holds the path of the wrong value.
@@ -149,7 +174,28 @@ def _datum_from(fields: _Message) -> Datum:
         chunks = each(fields.get("model_input", []), _chunk_from)
     with Inside(".loss_fn_inputs"):
         tensors = each_entry(fields.get("loss_fn_inputs", {}), tensor_from)
-    return Datum(ModelInput(chunks=chunks), tensors)
+    spans = [_spans_from(fields, name) for name in ("model_input_spans", "loss_fn_input_spans")]
+    try:
+        # An empty list does not show on the wire, so that one there makes the other one empty.
+        return Datum(ModelInput(chunks=chunks), tensors, *(spans if any(spans) else ()))
+    except ValueError as error:
+        raise Fault(str(error).rstrip(".")) from None
+
+
+def _spans_from(fields: _Message, name: str) -> ProvenanceSpans:
+    with Inside(f".{name}"):
+        return each(fields.get(name, []), _span_from)
+
+
+def _span_from(fields: _Message) -> _Span:
+    if not fields:
+        raise Fault("has neither prompt_tokens nor sampled_tokens")
+    [name] = fields  # of a oneof there is one member at most
+    span: _Message = {"sequence_id": "", "length": 0, **fields[name]}
+    try:
+        return _SPANS[name](**span)
+    except ValueError as error:
+        raise Fault(str(error).rstrip("."), f".{name}") from None
 
 
 def _chunk_from(fields: _Message) -> ModelInputChunk:

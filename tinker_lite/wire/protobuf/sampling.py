@@ -5,8 +5,14 @@ from __future__ import annotations
 from math import isnan, nan
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tinker_lite.types import SampledSequence, SampleResponse, SamplingParams, StopReason
-from tinker_lite.wire.protobuf.arrays import floats, integers, packed
+from tinker_lite.types import (
+    PromptAltTokens,
+    SampledSequence,
+    SampleResponse,
+    SamplingParams,
+    StopReason,
+)
+from tinker_lite.wire.protobuf.arrays import floats, integers, packed, tensor_fields, tensor_from
 from tinker_lite.wire.protobuf.faults import (
     Fault,
     Inside,
@@ -15,12 +21,14 @@ from tinker_lite.wire.protobuf.faults import (
     failing_to_encode,
 )
 from tinker_lite.wire.protobuf.reader import decode_message
-from tinker_lite.wire.protobuf.schema import Stop
+from tinker_lite.wire.protobuf.schema import DType, Stop
 from tinker_lite.wire.protobuf.writer import encode_message
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tinker_lite.types import TensorData
+    from tinker_lite.types.topk_logprobs import TopkRows
     from tinker_lite.wire.protobuf.body import Body
     from tinker_lite.wire.protobuf.varints import Raw
 
@@ -50,19 +58,23 @@ def encode_sample_response(response: SampleResponse) -> Body:
     Raises:
         ValueError: A token or logprob does not fit; the text holds the path.
     """
-    rows = response.topk_prompt_logprobs
+    targets, alternatives = response.target_prompt_logprobs, response.prompt_alt_tokens
     with failing_to_encode(_NAME):
         with Inside(".sequences"):
             sequences = each(response.sequences, _sequence_fields)
         with Inside(".prompt_logprobs"):
             prompt = _optional_floats(response.prompt_logprobs)
         with Inside(".topk_prompt_logprobs"):
-            topk = None if rows is None else _topk_fields(rows)
+            topk = _topk_fields(response.topk_prompt_logprobs)
+        with Inside(".prompt_alt_tokens"):
+            alternative_fields = None if alternatives is None else _alt_fields(alternatives)
     fields = {
         "sequences": sequences,
         "prompt_logprobs": prompt,
         "topk_prompt_logprobs": topk,
         "prompt_cache_hit_tokens": response.prompt_cache_hit_tokens,
+        "target_prompt_logprobs": None if targets is None else tensor_fields(targets),
+        "prompt_alt_tokens": alternative_fields,
     }
     return encode_message(_NAME, fields)
 
@@ -72,10 +84,17 @@ def _sequence_fields(sequence: SampledSequence) -> _Message:
         tokens = packed(sequence.tokens, "i")
     with Inside(".logprobs"):
         logprobs = None if sequence.logprobs is None else packed(sequence.logprobs, "f")
+    with Inside(".topk_sampled_logprobs"):
+        topk = _topk_fields(sequence.topk_logprobs)
     if sequence.stop_reason not in _STOPS:
         raise Fault(f"{sequence.stop_reason!r} is not known", ".stop_reason")
     stop = _STOPS[sequence.stop_reason]
-    return {"stop_reason": stop, "tokens": tokens, "logprobs": logprobs}
+    return {
+        "stop_reason": stop,
+        "tokens": tokens,
+        "logprobs": logprobs,
+        "topk_sampled_logprobs": topk,
+    }
 
 
 def _optional_floats(values: Sequence[float | None] | None) -> bytes | None:
@@ -84,7 +103,9 @@ def _optional_floats(values: Sequence[float | None] | None) -> bytes | None:
     return packed([nan if value is None else value for value in values], "f")
 
 
-def _topk_fields(rows: Sequence[Sequence[tuple[int, float]] | None]) -> _Message:
+def _topk_fields(rows: TopkRows | None) -> _Message | None:
+    if rows is None:
+        return None
     # At least one cell, since a table of no columns is read as no table.
     k = max([1, *(len(row or ()) for row in rows)])
     cells = [cell for row in rows for cell in (*(row or ()), *[_FILLER] * (k - len(row or ())))]
@@ -95,11 +116,21 @@ def _topk_fields(rows: Sequence[Sequence[tuple[int, float]] | None]) -> _Message
     return {"token_ids": tokens, "logprobs": logprobs, "k": k, "length": len(rows)}
 
 
+def _alt_fields(alternatives: PromptAltTokens) -> _Message:
+    tokens = alternatives.tokens.to_dense()
+    with Inside(".tokens"):  # the only tensor that is int32 on the wire
+        dense = packed(tokens.data, "i")
+    return {
+        "tokens": {"dense": dense, "dtype": DType.INT32, "shape": tokens.shape},
+        "logprobs": tensor_fields(alternatives.logprobs.to_dense()),
+    }
+
+
 def decode_sample_response(raw: Raw) -> SampleResponse:
     """Read a result; its sequences have no names yet (they came with the submission).
 
-    Token ids and logprobs become lists, each in one call. Of fields newer than the struct
-    (``target_prompt_logprobs``, ``prompt_alt_tokens``, ``topk_sampled_logprobs``) nothing is kept.
+    Token ids and logprobs become lists, each in one call. Tensors are views of ``raw`` as far as
+    ``tensor_from`` says, so that it must not change afterwards.
 
     Raises:
         DecodeError: The bytes are no such result; the text holds the path of the wrong value.
@@ -112,11 +143,15 @@ def decode_sample_response(raw: Raw) -> SampleResponse:
             prompt = floats(message.get("prompt_logprobs", _NO_BYTES))
         with Inside(".topk_prompt_logprobs"):
             topk = _topk_from(message.get("topk_prompt_logprobs", {}))
+        targets = _tensor_from(message, "target_prompt_logprobs")
+        alternatives = _alt_from(message.get("prompt_alt_tokens", {}))
     return SampleResponse(
         sequences=sequences,
         # NaN stands for a token that has none.
         prompt_logprobs=[None if isnan(value) else value for value in prompt] or None,
         topk_prompt_logprobs=topk,
+        target_prompt_logprobs=targets,
+        prompt_alt_tokens=alternatives,
         prompt_cache_hit_tokens=message.get("prompt_cache_hit_tokens", 0),
     )
 
@@ -129,12 +164,17 @@ def _sequence_from(fields: _Message) -> SampledSequence:
         tokens = integers(fields.get("tokens", _NO_BYTES), "i")
     with Inside(".logprobs"):
         logprobs = floats(fields.get("logprobs", _NO_BYTES))
+    with Inside(".topk_sampled_logprobs"):
+        topk = _topk_from(fields.get("topk_sampled_logprobs", {}))
     return SampledSequence(
-        stop_reason=_STOP_REASONS[stop], tokens=tokens, logprobs=logprobs or None
+        stop_reason=_STOP_REASONS[stop],
+        tokens=tokens,
+        logprobs=logprobs or None,
+        topk_logprobs=topk,
     )
 
 
-def _topk_from(fields: _Message) -> list[_Row | None] | None:
+def _topk_from(fields: _Message) -> TopkRows | None:
     k, n_rows = fields.get("k", 0), fields.get("length", 0)
     with Inside(".token_ids"):
         tokens = integers(fields.get("token_ids", _NO_BYTES), "i")
@@ -155,6 +195,22 @@ def _row(cells: _Row) -> _Row | None:
     while cells[-1] == _FILLER:
         cells.pop()
     return cells
+
+
+def _tensor_from(fields: _Message, name: str) -> TensorData | None:
+    """The tensor under a name, or None; an empty message is none, as with the other fields."""
+    with Inside(f".{name}"):
+        return tensor_from(fields[name]) if fields.get(name) else None
+
+
+def _alt_from(fields: _Message) -> PromptAltTokens | None:
+    with Inside(".prompt_alt_tokens"):
+        tokens, logprobs = (_tensor_from(fields, name) for name in ("tokens", "logprobs"))
+        if tokens is None and logprobs is None:
+            return None
+        if tokens is None or logprobs is None:
+            raise Fault("has tokens or logprobs, but not both")
+        return PromptAltTokens(tokens=tokens, logprobs=logprobs)
 
 
 def encode_sampling_params(params: SamplingParams) -> Body:
