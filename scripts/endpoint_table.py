@@ -41,7 +41,7 @@ def _line(row: Endpoint) -> str:
     attempts = "" if row.retry == "standard" else row.retry
     cells = [
         f"`{row.name}`",
-        f"`{row.method} {row.path}`",
+        _place(row),
         _name(row.request),
         answer,
         _name(row.result),
@@ -50,6 +50,11 @@ def _line(row: Endpoint) -> str:
         row.versions,
     ]
     return f"| {' | '.join(cells)} |\n"
+
+
+def _place(row: Endpoint) -> str:
+    place = f"`{row.method} {row.path}`"
+    return f"{place}; as protobuf `{row.protobuf_path}`" if row.protobuf_path else place
 
 
 def _name(type_: type | None) -> str:

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-import copy
-import pickle
 from typing import Any
 
 import pytest
 
-from tinker_lite.config import DEFAULT_BASE_URL, Config, RetryConfig, Secret, resolve
+from tinker_lite.config import DEFAULT_BASE_URL, Config, RetryConfig, resolve
 from tinker_lite.errors import ConfigError
 from tinker_lite.http import Headers, Timeout, parse_target
+from tinker_lite.protocol.endpoints import PROTOCOL_VERSION
 from tinker_lite.proxies import NO_PROXIES, Proxy
 
 KEY = {"TINKER_API_KEY": "tml-env"}
@@ -96,85 +95,6 @@ def test_access_headers_come_from_the_environment_and_give_way() -> None:
     assert resolve(empty).default_headers == Headers()
 
 
-# What cannot work
-
-
-@pytest.mark.parametrize(
-    ("url", "text"),
-    [
-        pytest.param("example.com", "is not a URL", id="no scheme"),
-        pytest.param("ftp://example.com", "is not a URL", id="another scheme"),
-        pytest.param("https://", "is not a URL", id="no host"),
-        pytest.param("https://h:port", "is not a URL.*Port", id="a port that is no number"),
-        pytest.param("https://h:99999", "is not a URL.*0-65535", id="a port out of range"),
-        pytest.param("http://[::1", "is not a URL.*IPv6", id="half an IPv6 address"),
-        pytest.param("https://h/?token=hush", "query or a fragment", id="a query"),
-        pytest.param("https://h#hush", "query or a fragment", id="a fragment"),
-        pytest.param("https://me:hush@h", "user name or password", id="user info"),
-        pytest.param("me:hush@h", "user name or password", id="user info without a scheme"),
-        pytest.param("http://me:hu/sh@h", "user name or password", id="user info with a slash"),
-    ],
-)
-def test_a_base_url_that_cannot_work_is_refused(url: str, text: str) -> None:
-    """The text says what is wrong with it, and shows nothing that may be secret."""
-    with pytest.raises(ConfigError, match=text) as caught:
-        resolve(KEY, base_url=url)
-    assert "base_url" in str(caught.value)
-    assert "hush" not in str(caught.value)
-    assert "hu/sh" not in str(caught.value)
-
-
-def test_a_key_in_the_place_of_the_base_url_is_not_shown() -> None:
-    """What has no scheme may be anything."""
-    with pytest.raises(ConfigError, match="is not a URL") as caught:
-        resolve({}, base_url="tml-hush", api_key="https://h")
-    assert "hush" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("url", "key", "text"),
-    [
-        pytest.param(None, None, 'TINKER_API_KEY.*base_url="local:"', id="no key anywhere"),
-        pytest.param("https://h", None, "No API key for https://h", id="no key for a server"),
-        pytest.param(None, "sk-hush", "begin with 'tml-'", id="the key of another service"),
-        pytest.param("http://h", "tml-hush", "unencrypted.*ALLOW_HTTP=1", id="plain http"),
-        pytest.param("https://h", "tml-hu sh", "space, a line break", id="a space inside"),
-        pytest.param("https://h", "tml-hush\nx", "space, a line break", id="a line break inside"),
-        pytest.param("https://h", "tml-hushé", "outside ASCII", id="a letter beyond ASCII"),
-        pytest.param(LOCAL, "hu\tsh", "space, a line break", id="a tab, even on this machine"),
-    ],
-)
-def test_a_key_that_cannot_work_is_refused(url: str | None, key: str | None, text: str) -> None:
-    """The text says which variable to set or check, and never shows the key."""
-    with pytest.raises(ConfigError, match=text) as caught:
-        resolve({}, base_url=url, api_key=key)
-    assert key is None or key not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("url", "key"),
-    [
-        pytest.param("http://localhost:1", None, id="this machine by name"),
-        pytest.param("http://127.0.0.1", "anything", id="this machine by number"),
-        pytest.param("http://[::1]:8/p", None, id="this machine by IPv6"),
-        pytest.param("https://other", "sk-x", id="a key of another server's form"),
-        pytest.param(None, "tml-x", id="an API key"),
-        pytest.param(None, "eyJx", id="a token"),
-        pytest.param("HTTPS://H", "k", id="a scheme in capitals"),
-        pytest.param("http://trusted", None, id="plain http where no key can leak"),
-    ],
-)
-def test_what_can_work_is_taken(url: str | None, key: str | None) -> None:
-    """Keys of other servers have other forms, and this machine needs neither key nor TLS."""
-    assert key_of(resolve({}, base_url=url, api_key=key)) == key
-
-
-def test_plain_http_can_be_allowed() -> None:
-    """A trusted network is the user's decision."""
-    environ = {**KEY, "TINKER_LITE_ALLOW_HTTP": "1"}
-    assert resolve(environ, base_url="http://h").base_url == "http://h"
-
-
 @pytest.mark.parametrize(
     ("url", "folder"), [("local:", None), ("local:/tmp/a/", "/tmp/a/"), ("local:a", "a")]
 )
@@ -212,19 +132,31 @@ def test_retries_are_numbers_that_make_a_schedule() -> None:
         RetryConfig(jitter=1.5)
 
 
-# Secrets
+# How one talks
 
 
-def test_a_secret_shows_itself_only_when_asked() -> None:
-    """No text form, pickle or copy of it or of a configuration holds the value."""
-    secret = Secret("tml-hush")
-    config = resolve({}, api_key="tml-hush")
-    assert secret.reveal() == "tml-hush"
-    for shown in (repr(secret), str(secret), f"{secret}", f"{secret!r:>20}", repr(config)):
-        assert "hush" not in shown
-    for travel in (pickle.dumps, copy.copy, copy.deepcopy):
-        with pytest.raises(TypeError, match="cannot be pickled or copied"):
-            travel(secret)
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"wire": "xml"}, "wire is 'xml'; it must be 'auto', 'json' or 'protobuf'"),
+        ({"wire": None}, "wire is None"),
+        ({"sdk_version": ""}, r"sdk_version is ''; it must be a version .* such as '0\.38\.0'"),
+        ({"sdk_version": "0.38\n"}, "sdk_version is '0.38.n'"),
+        ({"max_response_bytes": 0}, "max_response_bytes is 0; it must be above 0"),
+    ],
+)
+def test_a_way_of_talking_that_there_is_not_is_refused(
+    options: dict[str, Any], reason: str
+) -> None:
+    """By name."""
+    with pytest.raises(ConfigError, match=reason):
+        resolve({}, base_url=LOCAL, **options)
+
+
+def test_ways_of_talking_have_defaults() -> None:
+    """The server is asked what it takes, in the newest generation of the protocol."""
+    config = resolve({}, base_url=LOCAL)
+    assert (config.wire, config.sdk_version) == ("auto", PROTOCOL_VERSION)
 
 
 # Proxies and trust
@@ -281,13 +213,3 @@ def test_a_transport_of_ones_own_is_not_told_of_the_environment() -> None:
 def test_a_configuration_shows_no_credentials_of_a_proxy() -> None:
     """Nor the password of a key."""
     assert "hunter2" not in repr(resolve(KEY, proxy="http://user:hunter2@p"))
-
-
-# Unix sockets
-
-
-def test_a_unix_socket_is_this_machine() -> None:
-    """It needs no key, and may get one."""
-    url = "http+unix://%2Frun%2Ftinker.sock"
-    assert resolve({}, base_url=url).base_url == url
-    assert key_of(resolve(KEY, base_url=f"{url}/api/")) == "tml-env"

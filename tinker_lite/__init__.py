@@ -113,6 +113,9 @@ if TYPE_CHECKING:
         TensorDtype,
         TrainingRun,
     )
+    from tinker_lite.types.property_info import (
+        PropertyInfo,
+    )
     from tinker_lite.wire.files import (
         FileTypes,
         file_from_path,
@@ -120,9 +123,6 @@ if TYPE_CHECKING:
     from tinker_lite.wire.not_given import (
         NOT_GIVEN,
         NotGiven,
-    )
-    from tinker_lite.wire.property_info import (
-        PropertyInfo,
     )
     from tinker_lite.wire.sse import (
         ServerSentEvent,
@@ -310,7 +310,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "NOT_GIVEN",
         "NotGiven",
     ),
-    "tinker_lite.wire.property_info": ("PropertyInfo",),
+    "tinker_lite.types.property_info": ("PropertyInfo",),
     "tinker_lite.wire.sse": ("ServerSentEvent",),
     "tinker_lite.wire.transform": (
         "atransform",

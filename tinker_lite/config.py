@@ -7,14 +7,21 @@ not set. ``resolve`` takes the environment as a mapping, so that it is a functio
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, final
-from urllib.parse import SplitResult, urlsplit
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import msgspec
 
+from tinker_lite._version import PROTOCOL_VERSION
 from tinker_lite.errors import ConfigError
-from tinker_lite.http import UNIX_SCHEME, Headers, Timeout, public_url
+from tinker_lite.http import Headers, Timeout
 from tinker_lite.proxies import NO_PROXIES, ProxyRules, proxies_from_environ
+from tinker_lite.safety import (
+    MAX_RESPONSE_BYTES,
+    Secret,
+    check_base_url,
+    check_credentials,
+    is_sendable,
+)
 from tinker_lite.tls import TLSSettings
 
 if TYPE_CHECKING:
@@ -23,38 +30,12 @@ if TYPE_CHECKING:
     from tinker_lite.proxies import ProxiesTypes, Proxy
     from tinker_lite.tls import CertTypes, VerifyTypes
 
-__all__ = ["Config", "RetryConfig", "Secret", "resolve"]
+__all__ = ["Config", "RetryConfig", "Secret", "WireChoice", "checked", "resolve"]
+
+WireChoice: TypeAlias = Literal["auto", "json", "protobuf"]
 
 DEFAULT_BASE_URL = "https://tinker.thinkingmachines.dev/services/tinker-prod"
 LOCAL_SCHEME = "local:"
-_KEY_PREFIXES = ("tml-", "eyJ")
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-@final
-class Secret:
-    """A credential that shows itself only when asked by name.
-
-    Args:
-        value: The credential's text.
-    """
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The credential's text."""
-        return self._value
-
-    def __repr__(self) -> str:
-        """Never the value."""
-        return "Secret(<redacted>)"
-
-    def __reduce__(self) -> str | tuple[object, ...]:
-        """Refuse pickling: a credential must not travel by accident."""
-        raise TypeError("A Secret cannot be pickled or copied.")
 
 
 class RetryConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +83,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         retry: How failed calls are repeated.
         proxies: Which proxies the default transport uses.
         tls: Whom the default transport trusts.
+        wire: How training passes and large results travel: in protobuf where the server takes it
+            and in JSON otherwise, learnt from its answers; or always in one of them.
+        sdk_version: The generation of the protocol that the client says it speaks.
+        max_response_bytes: Largest body that is read whole, as it comes and as it unpacks.
     """
 
     base_url: str
@@ -113,6 +98,23 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     retry: RetryConfig = RetryConfig()
     proxies: ProxyRules = NO_PROXIES
     tls: TLSSettings = msgspec.field(default_factory=TLSSettings)
+    wire: WireChoice = "auto"
+    sdk_version: str = PROTOCOL_VERSION
+    max_response_bytes: int = MAX_RESPONSE_BYTES
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if self.wire not in get_args(WireChoice):
+            raise ConfigError(f"wire is {self.wire!r}; it must be 'auto', 'json' or 'protobuf'.")
+        if not self.sdk_version or not is_sendable(self.sdk_version):
+            raise ConfigError(
+                f"sdk_version is {self.sdk_version!r}; it must be a version that a header can "
+                f"carry, such as {PROTOCOL_VERSION!r}."
+            )
+        if not self.max_response_bytes > 0:
+            raise ConfigError(
+                f"max_response_bytes is {self.max_response_bytes}; it must be above 0."
+            )
 
     @property
     def is_local(self) -> bool:
@@ -139,6 +141,9 @@ def resolve(
     trust_env: bool = True,
     verify: VerifyTypes = True,
     cert: CertTypes | None = None,
+    wire: WireChoice = "auto",
+    sdk_version: str = PROTOCOL_VERSION,
+    max_response_bytes: int = MAX_RESPONSE_BYTES,
     has_transport: bool = False,
 ) -> Config:
     """Settings from arguments, environment and defaults.
@@ -157,6 +162,9 @@ def resolve(
         trust_env: Whether those four variables count.
         verify: Whom to trust; see ``TLSSettings``.
         cert: The client's own certificate; see ``TLSSettings``.
+        wire: See ``Config``.
+        sdk_version: See ``Config``.
+        max_response_bytes: See ``Config``.
         has_transport: The caller brings a transport, which has its own proxies and trust.
 
     Raises:
@@ -182,10 +190,29 @@ def resolve(
         retry=RetryConfig() if max_retries is None else RetryConfig(max_retries=max_retries),
         proxies=_proxies(proxy, proxies, env if trust_env and not is_local else {}),
         tls=TLSSettings(verify, cert),
+        wire=wire,
+        sdk_version=sdk_version,
+        max_response_bytes=max_response_bytes,
     )
-    if not is_local:
-        _check_url(url)
-        _check_key(url, key, allow_http=env.get("TINKER_LITE_ALLOW_HTTP") == "1")
+    return checked(config, env)
+
+
+def checked(config: Config, environ: Mapping[str, str] | None = None) -> Config:
+    """The settings themselves, if the base URL can be called and may see what would go there.
+
+    Raises:
+        ConfigError: It cannot, or may not; the text names the setting.
+    """
+    env = os.environ if environ is None else environ
+    if not config.is_local:
+        check_base_url(config.base_url)
+        check_credentials(
+            config.base_url,
+            None if config.api_key is None else config.api_key.reveal(),
+            (name for name, _ in config.default_headers),
+            is_hosted=config.base_url == DEFAULT_BASE_URL,
+            allow_http=env.get("TINKER_LITE_ALLOW_HTTP") == "1",
+        )
     return config
 
 
@@ -236,70 +263,3 @@ def _timeout(value: float | Timeout | None) -> Timeout | None:
         return None if value is None else Timeout.of(value)
     except ValueError:
         raise ConfigError(f"timeout is {value}; it must be a positive number of seconds.") from None
-
-
-def _check_url(url: str) -> None:
-    """Refuse what cannot be called; a part that may be secret is never shown."""
-    if "@" in url:
-        raise ConfigError(
-            "base_url holds an '@', and so a user name or password, which would end up in logs. "
-            "Give the credential as api_key or in TINKER_API_KEY."
-        )
-    parts = _split(url)
-    if parts.query or parts.fragment:
-        raise ConfigError(
-            f"base_url {public_url(url)!r} has a query or a fragment after it; paths are put "
-            "behind the base URL, so it must end with its own path."
-        )
-    if parts.scheme not in {"http", "https", UNIX_SCHEME} or not parts.hostname:
-        raise ConfigError(
-            f"base_url {_shown(url)} is not a URL the client can call. Give "
-            "https://host[:port][/path], "
-            "http:// for a server on this machine, http+unix://%2Fpath%2Fto%2Fsocket for one "
-            "behind a unix socket, or local: for the embedded service "
-            "(argument base_url or variable TINKER_BASE_URL)."
-        )
-
-
-def _shown(url: str) -> str:
-    return "(it looks like an API key)" if url.startswith(_KEY_PREFIXES) else repr(url)
-
-
-def _split(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port if parts.scheme != UNIX_SCHEME else None
-    except ValueError as error:
-        raise ConfigError(
-            f"base_url {public_url(url)!r} is not a URL the client can call: {error}."
-        ) from None
-    return parts
-
-
-def _check_key(url: str, key: str | None, *, allow_http: bool) -> None:
-    parts = urlsplit(url)
-    if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
-        raise ConfigError(
-            "The API key holds a space, a line break or a character outside ASCII, which no "
-            "header can carry. Check TINKER_API_KEY or api_key=."
-        )
-    if parts.hostname in _LOOPBACK or parts.scheme == UNIX_SCHEME:
-        return
-    if key is None:
-        if parts.scheme == "http":  # a server of one's own, which may want none; nothing can leak
-            return
-        raise ConfigError(
-            f"No API key for {url}. Set the variable TINKER_API_KEY or give api_key=. "
-            'To try the library without an account use base_url="local:" (or the variable '
-            "TINKER_BASE_URL=local:), which needs none."
-        )
-    if parts.scheme == "http" and not allow_http:
-        raise ConfigError(
-            f"base_url {url!r} would send the API key unencrypted. Use https://, or set "
-            "TINKER_LITE_ALLOW_HTTP=1 if the network is trusted."
-        )
-    if url == DEFAULT_BASE_URL and not key.startswith(_KEY_PREFIXES):
-        raise ConfigError(
-            "The API key does not look like one of this service: it must begin with 'tml-' "
-            "(or be a token beginning with 'eyJ'). Check TINKER_API_KEY or api_key=."
-        )

@@ -5,24 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias, overload
 
-__all__ = ["SECRET_HEADERS", "HeaderPairs", "Headers"]
+from tinker_lite.safety import is_secret
+from tinker_lite.target import public_url
+
+__all__ = ["HeaderPairs", "Headers"]
 
 HeaderPairs: TypeAlias = Iterable[tuple[str, str]]
-
-# Looked up in lower case. Every header here has carried a credential in some deployment of the
-# service; a repr, a log line or a recording shows its name only.
-SECRET_HEADERS = frozenset(
-    {
-        "authorization",
-        "cf-access-client-id",
-        "cf-access-client-secret",
-        "cookie",
-        "proxy-authorization",
-        "set-cookie",
-        "x-api-key",
-        "x-tinker-weights-access-token",
-    }
-)
 
 
 class Headers:
@@ -59,8 +47,8 @@ class Headers:
         return Headers(kept + added)
 
     def without_secrets(self) -> Headers:
-        """A copy without the headers that carry credentials."""
-        return Headers(pair for pair in self._pairs if pair[0].lower() not in SECRET_HEADERS)
+        """A copy without the headers that carry credentials, and the queries of locations."""
+        return Headers((name, _shown(name, text)) for name, text in self if not is_secret(name))
 
     def items(self) -> tuple[tuple[str, str], ...]:
         """The pairs in sending order."""
@@ -89,12 +77,20 @@ class Headers:
         return hash(_folded(self._pairs))
 
     def __repr__(self) -> str:
-        """The pairs, with the values of secret headers left out."""
-        shown = [
-            (name, "<redacted>" if name.lower() in SECRET_HEADERS else value)
-            for name, value in self._pairs
-        ]
-        return f"Headers({shown!r})"
+        """The pairs, without the values of secret headers and the queries of signed URLs."""
+        return f"Headers({[(name, _shown(name, value)) for name, value in self._pairs]!r})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Refuse pickling headers that hold credentials: they must not travel by accident."""
+        if any(is_secret(name) for name, _ in self._pairs):
+            raise TypeError("Headers with a credential cannot be pickled or copied.")
+        return Headers, (self._pairs,)
+
+
+def _shown(name: str, value: str) -> str:
+    if is_secret(name):
+        return "<redacted>"
+    return public_url(value) if name.lower() in {"location", "content-location"} else value
 
 
 def _folded(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:

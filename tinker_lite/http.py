@@ -30,8 +30,9 @@ from typing import Protocol as _Protocol
 
 import msgspec
 
-from tinker_lite.errors import LimitExceeded, StreamAlreadyConsumed
+from tinker_lite.errors import StreamAlreadyConsumed
 from tinker_lite.headers import HeaderPairs, Headers
+from tinker_lite.safety import MAX_HEAD_BYTES, Discreet, check_size
 from tinker_lite.target import UNIX_SCHEME, Origin, Target, parse_target, public_url
 
 __all__ = [
@@ -52,10 +53,6 @@ __all__ = [
     "parse_target",
     "public_url",
 ]
-
-# h11 allows 16 KiB by default; signed-URL redirects and chatty proxies have been seen to need more,
-# and 64 KiB is still nothing to hold.
-MAX_HEAD_BYTES = 65_536
 
 
 class Timeout(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,7 +103,7 @@ class Timeout(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
+class Request(Discreet, frozen=True, kw_only=True):
     """One HTTP request, complete: a transport needs nothing else.
 
     Attributes:
@@ -227,7 +224,7 @@ class Response(_Head):
         if self._whole is not None:
             self._hand_out()
             with self:
-                _check_size(self._whole.size_bytes, max_bytes)
+                check_size(self._whole.size_bytes, max_bytes)
                 return self._whole.read()
         collected: list[bytes] = []
         n_bytes = 0
@@ -235,7 +232,7 @@ class Response(_Head):
         with self:
             for chunk in chunks:
                 n_bytes += len(chunk)
-                _check_size(n_bytes, max_bytes)
+                check_size(n_bytes, max_bytes)
                 collected.append(chunk)
         return b"".join(collected)
 
@@ -292,7 +289,7 @@ class AsyncResponse(_Head):
         if self._whole is not None:
             self._hand_out()
             async with self:
-                _check_size(self._whole.size_bytes, max_bytes)
+                check_size(self._whole.size_bytes, max_bytes)
                 return await self._whole.read()
         collected: list[bytes] = []
         n_bytes = 0
@@ -300,7 +297,7 @@ class AsyncResponse(_Head):
         async with self:
             async for chunk in chunks:
                 n_bytes += len(chunk)
-                _check_size(n_bytes, max_bytes)
+                check_size(n_bytes, max_bytes)
                 collected.append(chunk)
         return b"".join(collected)
 
@@ -352,14 +349,6 @@ class _Whole(AsyncIterator[bytes]):
         for chunk in self._chunks:
             return chunk
         raise StopAsyncIteration
-
-
-def _check_size(n_bytes: int, max_bytes: int | None) -> None:
-    if max_bytes is not None and n_bytes > max_bytes:
-        raise LimitExceeded(
-            f"The response body is larger than the {max_bytes} bytes allowed for it.",
-            may_have_arrived=True,
-        )
 
 
 class Transport(_Protocol):

@@ -23,6 +23,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import msgspec
 
 from tinker_lite.errors import ConfigError
+from tinker_lite.safety import Discreet, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,10 +43,9 @@ _PORTS = {
 }
 _PROXIED = frozenset({"http", "https"})  # a unix socket is reached directly
 _NOT_IN_A_URL = re.compile(r"[^\x21-\x7e]")
-_LOOPBACK_NAMES = frozenset({"localhost", "localhost.localdomain"})
 
 
-class Proxy(msgspec.Struct, frozen=True):
+class Proxy(Discreet, frozen=True):
     """One proxy.
 
     Attributes:
@@ -297,7 +297,5 @@ def _in_network(address: _Address, entry: str) -> bool:
 
 
 def _is_loopback(host: str) -> bool:
-    address = _address(host)
-    if address is not None:
-        return address.is_loopback
-    return host in _LOOPBACK_NAMES or host.endswith(".localhost")
+    # These names are this machine's too, if not for certain; a proxy could not reach them.
+    return is_loopback(host) or host.endswith((".localhost", "localhost.localdomain"))

@@ -2,12 +2,18 @@ from __future__ import annotations
 
 import logging
 import warnings
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from tests.engine.scripted import BASE_URL
-from tinker_lite import AsyncTinker, ConfigError, InternalServerError, Tinker
+from tinker_lite import (
+    APIConnectionError,
+    AsyncTinker,
+    ConfigError,
+    InternalServerError,
+    Tinker,
+)
 from tinker_lite.engine.options import CallOptions
 from tinker_lite.http import Timeout
 from tinker_lite.testing import AsyncFakeTransport, FakeReply, FakeTransport
@@ -61,6 +67,31 @@ def test_a_copy_may_have_another_service_key_limit_and_patience() -> None:
         copy.with_options(base_url="nonsense")
     with pytest.raises(ConfigError, match=r"RetryConfig\.max_retries is -1"):
         copy.with_options(max_retries=-1)
+
+
+def test_a_copy_may_talk_otherwise() -> None:
+    """Form, generation and the bound of answers; what is left out stays as it was."""
+    client = client_of(FakeTransport(lambda _: HEALTHY), wire="json", max_response_bytes=99)
+    copy: Any = client.with_options(sdk_version="0.25.0", max_response_bytes=3)
+    config = copy._caller.defaults.config  # noqa: SLF001  # not all of it shows in a call
+    assert (config.wire, config.sdk_version, config.max_response_bytes) == ("json", "0.25.0", 3)
+    with pytest.raises(APIConnectionError, match="larger than the 3 bytes"):
+        client.with_options(max_response_bytes=3, max_retries=0).service.health_check()
+    assert client.service.health_check().status == "ok"
+    with pytest.raises(ConfigError, match="wire is 'xml'"):
+        client.with_options(**cast("Any", {"wire": "xml"}))
+
+
+def test_a_copy_sends_no_secret_in_the_open() -> None:
+    """Its headers are looked at as those of a new client are, wherever they come from."""
+    transport = FakeTransport(lambda _: HEALTHY)
+    client = Tinker(base_url="http://h", transport=transport)
+    client.with_options(default_headers={"X-Mine": "1"}).service.health_check()
+    with pytest.raises(ConfigError, match="the header Authorization unencrypted"):
+        client.with_options(default_headers={"Authorization": "hush"})
+    with pytest.raises(ConfigError, match="the API key unencrypted"):
+        client.with_options(api_key="hush")
+    assert len(transport.requests) == 1
 
 
 @pytest.mark.parametrize("name", ["headers", "query"])

@@ -16,7 +16,7 @@ from tinker_lite import APIResponseValidationError, AsyncTinker, NotFoundError, 
 from tinker_lite.errors import APIConnectionError, ConnectError
 from tinker_lite.http import Request
 from tinker_lite.testing import AsyncFakeTransport, FakeReply, FakeTransport
-from tinker_lite.wire.property_info import PropertyInfo
+from tinker_lite.types.property_info import PropertyInfo
 
 PLACE = "/api/v1/new_things"
 BUSY = FakeReply(status=503, headers=(("retry-after-ms", "1"),))

@@ -17,6 +17,10 @@ from tinker_lite import Datum, ModelInput, ServiceClient, TensorData
 from tinker_lite.errors import TransportError
 from tinker_lite.http import Request
 from tinker_lite.testing import AsyncFakeTransport, FakeReply, FakeTransport
+from tinker_lite.types import ForwardBackwardRequest, ForwardRequest
+from tinker_lite.wire.content import content_decoder
+from tinker_lite.wire.json import encode_json
+from tinker_lite.wire.protobuf import decode_forward_backward_request
 
 T = TypeVar("T")
 Step: TypeAlias = (
@@ -29,14 +33,28 @@ PATIENCE_S = 5.0
 CALLS = "/api/v1"
 
 
+def _pass_of(request: Request) -> ForwardBackwardRequest | ForwardRequest | None:
+    """A training pass in protobuf."""
+    if request.headers.get("content-type") != "application/x-protobuf":
+        return None
+    assert isinstance(request.body, bytes)
+    coding = request.headers.get("content-encoding")
+    return decode_forward_backward_request(content_decoder(coding or "").whole(request.body))
+
+
 def path_of(request: Request) -> str:
-    """The path below ``/api/v1``, without the query."""
+    """The path below ``/api/v1``, without the query; that of JSON for passes in protobuf."""
+    if isinstance(_pass_of(request), ForwardRequest):
+        return "/forward"
     return request.url.partition(CALLS)[2].partition("?")[0]
 
 
 def body_of(request: Request) -> dict[str, Any]:
-    """The JSON body of a request, or an empty mapping."""
+    """The body of a request as its JSON form, or an empty mapping."""
     assert isinstance(request.body, bytes)
+    if (sent := _pass_of(request)) is not None:
+        plain: dict[str, Any] = msgspec.json.decode(encode_json(sent))
+        return plain
     body: dict[str, Any] = msgspec.json.decode(request.body) if request.body else {}
     return body
 

@@ -21,6 +21,7 @@ from tinker_lite import (
     TensorData,
 )
 from tinker_lite.testing import FakeReply
+from tinker_lite.types import ImageChunk
 
 SAMPLE = "/asample"
 PROMPT = ModelInput.from_ints([5, 6])
@@ -48,6 +49,7 @@ def test_a_sample_request_is_numbered_and_held_back_on_demand() -> None:
         "topk_prompt_logprobs": 0,
         "topk_sample_logprobs": 0,
         "prompt_alt_tokens_k": 0,
+        "record_stability_info": False,
         "type": "sample",
     }
     assert second["seq_id"] == 1
@@ -242,3 +244,30 @@ def test_a_named_save_gives_its_path() -> None:
     assert saved.path == "tinker://S:train:0/sampler_weights/a"
     assert service.bodies("/save_weights_for_sampler")[0]["ttl_seconds"] == 9
     assert service.bodies("/create_sampling_session")[0]["model_path"] == saved.path
+
+
+def test_a_server_that_leaves_out_the_first_prompt_token() -> None:
+    """Its scores begin with the second one; the caller gets an entry for each."""
+    service = ScriptedService()
+    sequence = {"stop_reason": "length", "tokens": [7], "logprobs": [-0.25]}
+    topk = {"topk_prompt_logprobs": [[[6, -1.0]]]}
+    service.promise(SAMPLE, {"sequences": [sequence], "prompt_logprobs": [-1.0], **topk})
+    with threaded_client(service) as client:
+        sampling = client.create_sampling_client(base_model="m")
+        sample = sampling.sample(PROMPT, 1, PARAMS, include_prompt_logprobs=True)
+        response = sample.result(PATIENCE_S)
+    assert response.prompt_logprobs == [None, -1.0]
+    assert response.topk_prompt_logprobs == [None, [(6, -1.0)]]
+
+
+def test_a_prompt_whose_tokens_nobody_has_counted() -> None:
+    """With a picture of unknown size the scores stay as they came."""
+    service = ScriptedService()
+    picture = ImageChunk(data=b"x", format="png")
+    sequence = {"stop_reason": "length", "tokens": [7]}
+    service.promise(SAMPLE, {"sequences": [sequence], "prompt_logprobs": [-1.0]})
+    with threaded_client(service) as client:
+        sampling = client.create_sampling_client(base_model="m")
+        prompt = ModelInput(chunks=[picture])
+        sample = sampling.sample(prompt, 1, PARAMS, include_prompt_logprobs=True)
+        assert sample.result(PATIENCE_S).prompt_logprobs == [-1.0]

@@ -15,7 +15,15 @@ from tests.engine.scripted import (
     run_virtual,
     threaded_client,
 )
-from tinker_lite import APIConnectionError, Datum, ModelInput, RequestFailedError, TensorData
+from tinker_lite import (
+    APIConnectionError,
+    Datum,
+    DimuonOptimizerConfig,
+    DimuonParams,
+    ModelInput,
+    RequestFailedError,
+    TensorData,
+)
 from tinker_lite.errors import ConnectError
 from tinker_lite.testing import FakeReply
 
@@ -91,12 +99,12 @@ def test_a_refused_chunk_fails_its_call_only() -> None:
     """The error is plain, not a group, and the next call's numbers come after the chunks'."""
     service = ScriptedService()
     service.script(CONFIG, chunk_config())
-    service.script(PASS, refusal(422, "bad chunk"))
+    service.script(PASS, refusal(400, "bad chunk"))
     with threaded_client(service) as client:
         training = client.create_lora_training_client("m")
         refused = training.forward_backward([example()] * 3, "cross_entropy")
         after = training.optim_step({})
-        with pytest.raises(Exception, match="422 - bad chunk"):
+        with pytest.raises(Exception, match="400 - bad chunk"):
             refused.result(PATIENCE_S)
         after.result(PATIENCE_S)
     assert service.bodies("/optim_step")[0]["seq_id"] == 3
@@ -261,10 +269,11 @@ def test_creation_from_state_is_one_request(with_optimizer: bool) -> None:
     assert service.numbered() == [("/optim_step", 1)]
 
 
-def test_creation_from_state_falls_back_to_three_steps() -> None:
-    """On 422: look up the rank, make the model, load as its operation 1; later ones follow."""
+@pytest.mark.parametrize("status", [404, 422])
+def test_creation_from_state_falls_back_to_three_steps(status: int) -> None:
+    """On 404 and 422: look up the rank, make the model, load as its operation 1."""
     service = ScriptedService()
-    service.script("/load_weights", refusal(422))
+    service.script("/load_weights", refusal(status))
     info = {"base_model": "b", "is_lora": True, "lora_rank": 7, "train_unembed": False}
     service.script("/weights_info", FakeReply(info))
     with threaded_client(service) as client:
@@ -277,6 +286,17 @@ def test_creation_from_state_falls_back_to_three_steps() -> None:
     loaded = service.bodies("/load_weights")[1]
     assert (loaded["model_id"], loaded["optimizer"]) == ("S:train:0", True)
     assert service.numbered() == [("/load_weights", 1), ("/optim_step", 2)]
+
+
+def test_a_checkpoint_that_is_not_there_is_named_by_the_first_answer() -> None:
+    """Where the older route does not know it either, the service's own words are what counts."""
+    service = ScriptedService()
+    service.script("/load_weights", refusal(404, "no such checkpoint"))
+    service.script("/weights_info", refusal(404, "not here either"))
+    with threaded_client(service) as client:
+        training = client.create_training_client_from_state(FROM_STATE)
+        with pytest.raises(Exception, match="no such checkpoint"):
+            training.result(PATIENCE_S)
 
 
 def test_weights_without_adapters_cannot_be_loaded_in_three_steps() -> None:
@@ -340,3 +360,18 @@ async def test_polls_of_chunks_run_side_by_side() -> None:
             await future
     polled = [r for r in service.requests if path_of(r) == "/retrieve_future"]
     assert len({body_of(r)["request_id"] for r in polled}) == 3
+
+
+def test_steps_of_other_optimisers_name_their_family() -> None:
+    """Adam's settings and those of another family stand under different names."""
+    service = ScriptedService()
+    with threaded_client(service) as client:
+        training = client.create_lora_training_client("m", optimizer=DimuonOptimizerConfig())
+        training.optim_step(DimuonParams(learning_rate=0.5)).result(PATIENCE_S)
+        training.optim_step({"type": "new", "x": 1}).result(PATIENCE_S)
+        training.optim_step({"learning_rate": 0.5}).result(PATIENCE_S)
+    first, second, third = service.bodies("/optim_step")
+    assert first["optimizer_params"]["type"] == "dimuon"
+    assert second["optimizer_params"] == {"type": "new", "x": 1}
+    assert third["adam_params"]["learning_rate"] == 0.5
+    assert [("adam_params" in body) for body in (first, second, third)] == [False, False, True]

@@ -14,6 +14,6 @@ def test_every_row_has_a_line() -> None:
     lines = document().splitlines()
     for row in ENDPOINTS:
         [line] = [line for line in lines if line.startswith(f"| `{row.name}` |")]
-        assert f"| `{row.method} {row.path}` |" in line
+        assert f"| `{row.method} {row.path}`" in line
         assert line.count("|") == 9
         assert row.result is None or f"`{row.result.__name__}`" in line

@@ -115,7 +115,7 @@ def test_the_table_is_that_of_the_protocol() -> None:
 def test_old_rows_say_who_calls_them() -> None:
     """What newer clients no longer call stays, marked; most rows are for all."""
     versions = {row.name: row.versions for row in ENDPOINTS}
-    assert versions["training.forward"] == "0.6.3"
+    assert versions["training.forward"] == "0.6.3 in JSON, all later ones in protobuf"
     assert versions["models.unload"] == versions["checkpoints.archive"] == "0.25 and earlier"
     assert versions["sessions.search"] == "after 0.25"
     assert versions["sampling.asample"] == "all"

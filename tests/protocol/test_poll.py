@@ -137,7 +137,7 @@ def test_not_yet_is_asked_again_at_once(
 )
 def test_another_success_is_the_result(answer: Reply) -> None:
     """The machine hands the body over as it came."""
-    assert after(START, answer) == Finished(body=answer.body)
+    assert after(START, answer) == Finished(reply=answer)
 
 
 def test_a_large_result_is_asked_for_whole_once() -> None:
@@ -146,7 +146,7 @@ def test_a_large_result_is_asked_for_whole_once() -> None:
     step = asked(PollState(n_backoffs=2), large)
     assert step == Ask(state=PollState(iteration=1, whole=True))
     assert "does not give it when asked for the whole" in str(failure(step.state, large))
-    assert after(step.state, reply(200, {})) == Finished(body=b"{}")
+    assert after(step.state, reply(200, {})) == Finished(reply=reply(200, {}))
 
 
 # Failed operations

@@ -11,7 +11,7 @@ from tinker_lite import errors
 from tinker_lite.http import Headers
 from tinker_lite.protocol.archive import archive_location
 from tinker_lite.protocol.replies import (
-    MAX_SHOWN_BYTES,
+    MAX_SHOWN,
     Reply,
     body_text,
     connection_error,
@@ -102,7 +102,7 @@ def test_any_refusal_becomes_an_error(body: bytes, status: int) -> None:
     error = status_error(reply(status, body), "service.x")
     assert error.status_code == status
     if not body.startswith(b'{"detail"'):
-        assert len(str(error)) < MAX_SHOWN_BYTES + 100
+        assert len(str(error)) < MAX_SHOWN + 100
 
 
 def test_long_bodies_are_cut() -> None:

@@ -101,6 +101,7 @@ _LAYER_OF_MODULE = {
     "tinker_lite.attempt": "http",
     "tinker_lite.framing": "http",
     "tinker_lite.headers": "http",
+    "tinker_lite.safety": "http",
     "tinker_lite.target": "http",
     "tinker_lite.pooling": "config",
     "tinker_lite.proxies": "config",

@@ -1,15 +1,24 @@
 from __future__ import annotations
 
+import gzip
 from typing import Any
 
 import pytest
 
 from tests.testing.both import API, get, post
+from tinker_lite import Datum, ModelInput
 from tinker_lite.errors import DecodeError
-from tinker_lite.http import Request
+from tinker_lite.http import Headers, Request
 from tinker_lite.protocol.endpoints import BY_NAME, ENDPOINTS
 from tinker_lite.testing import AsyncFakeTransport, FakeReply, FakeTransport, capture
-from tinker_lite.types import FinishSessionRequest, SessionHeartbeatRequest
+from tinker_lite.types import (
+    FinishSessionRequest,
+    ForwardBackwardInput,
+    ForwardBackwardRequest,
+    ForwardRequest,
+    SessionHeartbeatRequest,
+)
+from tinker_lite.wire.protobuf import encode_forward_backward_request
 from tinker_lite.wire.urls import render_path
 
 
@@ -84,3 +93,40 @@ async def test_fakes_show_what_they_captured() -> None:
     await nonblocking.send(post("/session_heartbeat", b'{"session_id": 1}'))
     with pytest.raises(DecodeError, match=r"service\.session_heartbeat.*`\$\.session_id`"):
         _ = nonblocking.captured
+
+
+BATCH = ForwardBackwardInput(
+    data=[Datum(ModelInput.from_ints([1, 2]), {"target_tokens": [2, 3]})], loss_fn="cross_entropy"
+)
+PASSES = [
+    (
+        "training.forward_backward",
+        ForwardBackwardRequest(forward_backward_input=BATCH, model_id="M", seq_id=1),
+    ),
+    ("training.forward", ForwardRequest(forward_input=BATCH, model_id="M", seq_id=1)),
+]
+
+
+@pytest.mark.parametrize("coding", [None, "gzip"])
+@pytest.mark.parametrize(("name", "sent"), PASSES)
+def test_passes_in_protobuf_are_read_as_those_in_json(
+    name: str, sent: ForwardBackwardRequest | ForwardRequest, coding: str | None
+) -> None:
+    """The row is that of the pass, though both kinds go to one path, and packed bodies are read."""
+    raw = bytes(encode_forward_backward_request(sent))
+    headers = [("Content-Type", "application/x-protobuf")]
+    if coding is not None:
+        raw, headers = gzip.compress(raw), [*headers, ("Content-Encoding", coding)]
+    call = capture(
+        Request(method="POST", url=f"{API}/forward_backward", headers=Headers(headers), body=raw)
+    )
+    assert call.name == name
+    assert call.body == sent
+
+
+def test_what_is_no_pass_names_the_endpoint() -> None:
+    """Bytes that are no message are the client's mistake."""
+    headers = Headers([("Content-Type", "application/x-protobuf")])
+    request = Request(method="POST", url=f"{API}/forward_backward", headers=headers, body=b"\xff")
+    with pytest.raises(DecodeError, match=r"sent to training.forward_backward does not fit"):
+        capture(request)

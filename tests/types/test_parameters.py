@@ -19,7 +19,7 @@ from tinker_lite.types import (
     SamplingParams,
     StopReason,
 )
-from tinker_lite.types.training import adam_params
+from tinker_lite.types.training import checked_optim_params
 
 # Sampling
 
@@ -80,7 +80,7 @@ def test_sampling_params_are_values() -> None:
     assert params != "params"
     assert len({params, SamplingParams(max_tokens=3, stop=("a",))}) == 1
     assert repr(params) == (
-        "SamplingParams(max_tokens=3, seed=None, stop=('a',), temperature=1, top_k=-1, top_p=1)"
+        "SamplingParams(max_tokens=3, seed=None, stop=('a',), temperature=1.0, top_k=-1, top_p=1.0)"
     )
 
 
@@ -130,13 +130,13 @@ def test_what_would_spoil_every_weight_is_refused(
 def test_adam_settings_come_as_a_struct_or_a_mapping() -> None:
     """Older callers pass a dict; an unknown field or another type is refused by name."""
     params = AdamParams(learning_rate=1e-3, weight_decay=0.1)
-    assert adam_params(params) is params
-    assert adam_params({"learning_rate": 1e-3, "weight_decay": 0.1}) == params
+    assert checked_optim_params(params) is params
+    assert checked_optim_params({"learning_rate": 1e-3, "weight_decay": 0.1}) == params
     with pytest.raises(TypeError, match="lr"):
-        adam_params({"lr": 1})
+        checked_optim_params({"lr": 1})
     wrong: Any = 0.1
     with pytest.raises(TypeError, match="adam_params must be AdamParams, not float"):
-        adam_params(wrong)
+        checked_optim_params(wrong)
 
 
 def test_adam_settings_can_be_keys() -> None:

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from tests.types.strategies import FORWARD_BACKWARD_REQUESTS, SAMPLE_REQUESTS
 from tinker_lite import types as t
+from tinker_lite.types.property_info import PropertyInfo
 from tinker_lite.wire.json import encode_json, to_plain
 from tinker_lite.wire.not_given import NOT_GIVEN
-from tinker_lite.wire.property_info import PropertyInfo
 from tinker_lite.wire.transform import atransform, transform
 
 WHEN = dt.datetime(2024, 2, 3, 14, 5, 6, 789, tzinfo=dt.UTC)
@@ -281,9 +281,9 @@ def test_other_values_are_left_to_the_encoder() -> None:
 
 @given(FORWARD_BACKWARD_REQUESTS | SAMPLE_REQUESTS)
 def test_requests_of_the_protocol_are_what_they_were(request: object) -> None:
-    """The transform of a struct of ours encodes to what the struct itself does."""
+    """The transform of a struct of ours, or of its fields, encodes to what the struct does."""
     assert encode_json(transform(request, type(request))) == encode_json(request)
-    assert transform(to_plain(request), type(request)) == to_plain(request)
+    assert encode_json(transform(to_plain(request), type(request))) == encode_json(request)
 
 
 def test_types_with_a_form_of_their_own_keep_it() -> None:

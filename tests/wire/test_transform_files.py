@@ -7,13 +7,15 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Annotated, Any, TypedDict, TypeVar
+from typing import IO, Annotated, Any, TypedDict, TypeVar, cast
 
 import anyio
 import anyio.to_thread
 import pytest
 
-from tinker_lite.wire.property_info import PropertyInfo
+from tinker_lite.types import ForwardBackwardRequest, SampleRequest
+from tinker_lite.types.property_info import PropertyInfo
+from tinker_lite.wire.annotations import record_of
 from tinker_lite.wire.transform import atransform, transform
 
 T = TypeVar("T")
@@ -147,3 +149,22 @@ async def test_only_reading_goes_through_the_runner(tmp_path: Path) -> None:
     assert await atransform({"some": [path, path], "one": b"raw"}, Upload, run)
     assert n_calls == 2
     assert threading.get_ident() not in threads
+
+
+async def test_pictures_of_requests_are_read_too(tmp_path: Path) -> None:
+    """The library's own types carry the mark: a picture may be bytes, a path, a file or base64."""
+    path = tmp_path / "x.png"
+    path.write_bytes(b"\x89PNG")
+    for data in (b"\x89PNG", path, encoded(b"\x89PNG"), io.BytesIO(b"\x89PNG")):
+        fields = {"prompt": {"chunks": [{"type": "image", "data": data, "format": "png"}]}}
+        found = await atransform(fields, SampleRequest, anyio.to_thread.run_sync)
+        [chunk] = cast("Any", found)["prompt"]["chunks"]
+        assert chunk == {"type": "image", "data": encoded(b"\x89PNG"), "format": "png"}
+
+
+def test_what_an_encoder_does_itself_needs_no_walk() -> None:
+    """Requests with bytes marked as base64 go to the encoder as they are; others do not."""
+    assert not record_of(SampleRequest).is_marked
+    assert not record_of(ForwardBackwardRequest).is_marked
+    assert record_of(Attachment).is_marked
+    assert record_of(Upload).is_marked

@@ -25,8 +25,8 @@ import msgspec
 import pytest
 import typing_extensions
 
+from tinker_lite.types.property_info import PropertyInfo
 from tinker_lite.wire.annotations import plan_of, record_of
-from tinker_lite.wire.property_info import PropertyInfo
 from tinker_lite.wire.transform import transform
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, NotRequired, TypedDict
 import msgspec
 import pytest
 
-from tinker_lite.wire.property_info import PropertyInfo
+from tinker_lite.types.property_info import PropertyInfo
 from tinker_lite.wire.transform import transform
 
 DAY = dt.date(2024, 2, 3)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from msgspec.structs import replace
 
-from tinker_lite.config import Config, resolve
+from tinker_lite.config import Config, checked, resolve
 from tinker_lite.engine.options import check_names, merged_query
 from tinker_lite.engine.preparation import Defaults
 from tinker_lite.http import Headers, Timeout
@@ -14,6 +14,7 @@ from tinker_lite.http import Headers, Timeout
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tinker_lite.config import WireChoice
     from tinker_lite.wire.urls import ArrayFormat, QueryValue
 
 __all__ = ["ClientOptions", "changed"]
@@ -32,6 +33,9 @@ class ClientOptions(TypedDict, total=False):
         default_query: Query parameters above those there are.
         set_default_query: Query parameters in place of those there are.
         array_format: How lists stand in a query.
+        wire: How training passes and large results travel.
+        sdk_version: The generation of the protocol that the client says it speaks.
+        max_response_bytes: Largest body that is read whole.
     """
 
     api_key: str | None
@@ -43,6 +47,9 @@ class ClientOptions(TypedDict, total=False):
     default_query: Mapping[str, QueryValue] | None
     set_default_query: Mapping[str, QueryValue] | None
     array_format: ArrayFormat | None
+    wire: WireChoice | None
+    sdk_version: str | None
+    max_response_bytes: int | None
 
 
 def changed(defaults: Defaults, **changes: Unpack[ClientOptions]) -> Defaults:
@@ -65,6 +72,7 @@ def changed(defaults: Defaults, **changes: Unpack[ClientOptions]) -> Defaults:
             defaults.query if query is None else query, changes.get("default_query")
         ),
         arrays=changes.get("array_format") or defaults.arrays,
+        servers=defaults.servers,
     )
 
 
@@ -72,10 +80,10 @@ def _changed_config(config: Config, changes: ClientOptions) -> Config:
     base_url, api_key = changes.get("base_url"), changes.get("api_key")
     if base_url is not None or api_key is not None:
         own_key = None if config.api_key is None else config.api_key.reveal()
-        checked = resolve(
+        given = resolve(
             base_url=base_url or config.base_url, api_key=api_key or own_key, has_transport=True
         )
-        config = replace(config, base_url=checked.base_url, api_key=checked.api_key)
+        config = replace(config, base_url=given.base_url, api_key=given.api_key)
     if (timeout := changes.get("timeout")) is not None:
         config = replace(config, timeout=Timeout.of(timeout))
     if (max_retries := changes.get("max_retries")) is not None:
@@ -85,4 +93,6 @@ def _changed_config(config: Config, changes: ClientOptions) -> Config:
     if (headers := changes.get("default_headers")) is not None:
         merged = config.default_headers.merged(headers.items())
         config = replace(config, default_headers=merged)
-    return config
+    plain = {name: changes.get(name) for name in ("wire", "sdk_version", "max_response_bytes")}
+    given_plain = {name: value for name, value in plain.items() if value is not None}
+    return checked(replace(config, **given_plain))

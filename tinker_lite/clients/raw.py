@@ -6,15 +6,16 @@ drive the same coroutines; only the driver differs.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
+from tinker_lite._version import PROTOCOL_VERSION
 from tinker_lite.clients.defaults import ClientOptions, changed
 from tinker_lite.clients.endpoints import Endpoints
 from tinker_lite.clients.faces import Async, Blocking
 from tinker_lite.config import resolve
 from tinker_lite.engine.answer import Caller
 from tinker_lite.engine.preparation import Defaults
-from tinker_lite.engine.retrieval import decoded_result, retrieve
+from tinker_lite.engine.retrieval import retrieve
 from tinker_lite.engine.transports import (
     as_async,
     default_async,
@@ -24,10 +25,12 @@ from tinker_lite.engine.transports import (
 )
 from tinker_lite.engine.world import AnyioIO, BlockingIO, drive
 from tinker_lite.errors import ConfigError
+from tinker_lite.safety import MAX_RESPONSE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tinker_lite.config import WireChoice
     from tinker_lite.engine.call_io import CallIO
     from tinker_lite.http import (
         AnyTransport,
@@ -49,8 +52,8 @@ R = TypeVar("R")
 
 
 async def _result(caller: Caller[Any], row: Submission[R], future: UntypedAPIFuture) -> R:
-    body = await retrieve(future.request_id, row, caller.defaults.config, caller.io)
-    return decoded_result(body, cast("type[R]", row.result), future.request_id, row.name)
+    defaults = caller.defaults
+    return await retrieve(future.request_id, row, defaults.config, defaults.servers, caller.io)
 
 
 class Tinker(Endpoints[Blocking]):
@@ -81,6 +84,10 @@ class Tinker(Endpoints[Blocking]):
         verify: Whom to trust: True, what the system trusts; a file or folder of certificate
             authorities; an ``ssl.SSLContext``; False, everybody.
         cert: A client certificate: a file, (certificate, key) or (certificate, key, password).
+        wire: How training passes and large results travel: ``auto``, in protobuf where the server
+            takes it and in JSON otherwise, learnt from its answers; ``json``; or ``protobuf``.
+        sdk_version: The generation of the protocol that the client says it speaks.
+        max_response_bytes: Largest body that is read whole, as it comes and as it unpacks.
 
     Raises:
         ConfigError: A setting is missing or cannot work, or the transport is async.
@@ -103,6 +110,9 @@ class Tinker(Endpoints[Blocking]):
         trust_env: bool = True,
         verify: VerifyTypes = True,
         cert: CertTypes | None = None,
+        wire: WireChoice = "auto",
+        sdk_version: str = PROTOCOL_VERSION,
+        max_response_bytes: int = MAX_RESPONSE_BYTES,
     ) -> None:
         transport = one_transport(transport, http_client)
         config = resolve(
@@ -116,6 +126,9 @@ class Tinker(Endpoints[Blocking]):
             trust_env=trust_env,
             verify=verify,
             cert=cert,
+            wire=wire,
+            sdk_version=sdk_version,
+            max_response_bytes=max_response_bytes,
             has_transport=transport is not None,
         )
         if transport is not None and is_async(transport):
@@ -206,6 +219,9 @@ class AsyncTinker(Endpoints[Async]):
         trust_env: bool = True,
         verify: VerifyTypes = True,
         cert: CertTypes | None = None,
+        wire: WireChoice = "auto",
+        sdk_version: str = PROTOCOL_VERSION,
+        max_response_bytes: int = MAX_RESPONSE_BYTES,
     ) -> None:
         transport = one_transport(transport, http_client)
         config = resolve(
@@ -219,6 +235,9 @@ class AsyncTinker(Endpoints[Async]):
             trust_env=trust_env,
             verify=verify,
             cert=cert,
+            wire=wire,
+            sdk_version=sdk_version,
+            max_response_bytes=max_response_bytes,
             has_transport=transport is not None,
         )
         defaults = Defaults(config=config, query=dict(default_query or {}), arrays=array_format)

@@ -289,18 +289,23 @@ class SamplingClient:
         return self.__copy__()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as base URL and session, without the key; the copy numbers its samples apart."""
-        base_url = self._operations.session.config.base_url
-        return _revive, (base_url, self._sampling_session_id, _clone_seq_id())
+        """Pickle as settings and session, without the key; the copy numbers its samples apart."""
+        config = self._operations.session.config
+        settings = {"base_url": config.base_url, "wire": config.wire,
+                    "sdk_version": config.sdk_version,
+                    "max_response_bytes": config.max_response_bytes}  # fmt: skip
+        return _revive, (settings, self._sampling_session_id, _clone_seq_id())
 
 
 def _clone_seq_id() -> int:
     return random.randrange(1, CLONE_SEQ_ID_STEP) * CLONE_SEQ_ID_STEP
 
 
-def _revive(base_url: str, sampling_session_id: str, first_seq_id: int) -> SamplingClient:
+def _revive(
+    settings: dict[str, Any], sampling_session_id: str, first_seq_id: int
+) -> SamplingClient:
     """A sampling client on an existing session, with the key of this process's environment."""
-    config = resolve(base_url=base_url)
+    config = resolve(**settings)
     session = Session(config, default_async(config), shared_runtime(), owns_transport=True)
 
     async def known() -> str:
@@ -359,6 +364,7 @@ def _request(
         target_prompt_logprobs=target_prompt_logprobs,
         prompt_alt_tokens_k=prompt_alt_tokens_k,
         prompt_logprobs_last_n=prompt_logprobs_last_n,
+        record_stability_info=False,
     )
 
 

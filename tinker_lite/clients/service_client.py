@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+from tinker_lite._version import PROTOCOL_VERSION
 from tinker_lite.clients.rest_client import RestClient
 from tinker_lite.clients.sampling_client import SamplingClient
 from tinker_lite.clients.training_client import TrainingClient
@@ -16,6 +17,7 @@ from tinker_lite.engine.session import FinishReason, Session
 from tinker_lite.engine.training import CreatedModel, TrainingOperations
 from tinker_lite.engine.transports import as_async, default_async, one_transport
 from tinker_lite.protocol.validation import check_tinker_path, own_metadata
+from tinker_lite.safety import MAX_RESPONSE_BYTES
 from tinker_lite.types import GetServerCapabilitiesResponse, LoraConfig
 from tinker_lite.types.models import OptimizerConfig, adamw
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
     from types import TracebackType
 
+    from tinker_lite.config import WireChoice
     from tinker_lite.engine.future import APIFuture
     from tinker_lite.http import AnyTransport, Timeout
     from tinker_lite.proxies import ProxiesTypes, Proxy
@@ -60,6 +63,10 @@ class ServiceClient:
         verify: Whom to trust: True, what the system trusts; a file or folder of certificate
             authorities; an ``ssl.SSLContext``; False, everybody.
         cert: A client certificate: a file, (certificate, key) or (certificate, key, password).
+        wire: How training passes and large results travel: ``auto``, in protobuf where the server
+            takes it and in JSON otherwise, learnt from its answers; ``json``; or ``protobuf``.
+        sdk_version: The generation of the protocol that the client says it speaks.
+        max_response_bytes: Largest body that is read whole, as it comes and as it unpacks.
 
     Raises:
         ConfigError: A setting is missing or cannot work; the text names it.
@@ -83,6 +90,9 @@ class ServiceClient:
         trust_env: bool = True,
         verify: VerifyTypes = True,
         cert: CertTypes | None = None,
+        wire: WireChoice = "auto",
+        sdk_version: str = PROTOCOL_VERSION,
+        max_response_bytes: int = MAX_RESPONSE_BYTES,
     ) -> None:
         own_transport = one_transport(transport, http_client)
         config = resolve(
@@ -97,6 +107,9 @@ class ServiceClient:
             trust_env=trust_env,
             verify=verify,
             cert=cert,
+            wire=wire,
+            sdk_version=sdk_version,
+            max_response_bytes=max_response_bytes,
             has_transport=own_transport is not None,
         )
         self._session = _session(

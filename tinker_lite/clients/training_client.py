@@ -13,17 +13,12 @@ from tinker_lite.engine.training import Loss, Turn
 from tinker_lite.protocol import endpoints as rows
 from tinker_lite.protocol.custom_loss import forward_batch
 from tinker_lite.protocol.validation import checked_batch, checked_loss_fn
-from tinker_lite.types import (
-    AdamParams,
-    Datum,
-    ForwardBackwardOutput,
-    OptimStepRequest,
-    OptimStepResponse,
-)
-from tinker_lite.types.training import adam_params as as_adam_params
+from tinker_lite.types.training import checked_optim_params, optim_step_request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from tinker_lite.types import Datum, ForwardBackwardOutput, OptimParams, OptimStepResponse
 
 __all__ = ["TrainingClient"]
 
@@ -203,14 +198,15 @@ class TrainingClient(TrainingWeights):
 
     def optim_step(
         self,
-        optim_params: AdamParams | Mapping[str, float] | None = None,
+        optim_params: OptimParams | Mapping[str, Any] | None = None,
         *,
-        adam_params: AdamParams | Mapping[str, float] | None = None,
+        adam_params: OptimParams | Mapping[str, Any] | None = None,
     ) -> APIFuture[OptimStepResponse]:
         """Queue one optimiser step over the gradients gathered since the last one.
 
         Args:
-            optim_params: Settings of Adam, or a mapping of them.
+            optim_params: Settings of Adam, or a mapping of them; for a model of another family a
+                mapping with that family's ``type``, such as ``DimuonParams``.
             adam_params: Another name for the same.
 
         Raises:
@@ -223,30 +219,28 @@ class TrainingClient(TrainingWeights):
 
     async def optim_step_async(
         self,
-        optim_params: AdamParams | Mapping[str, float] | None = None,
+        optim_params: OptimParams | Mapping[str, Any] | None = None,
         *,
-        adam_params: AdamParams | Mapping[str, float] | None = None,
+        adam_params: OptimParams | Mapping[str, Any] | None = None,
     ) -> APIFuture[OptimStepResponse]:
         """Async form of ``optim_step``; same arguments, result (a future) and errors."""
         return self._optim_step(optim_params, adam_params)
 
     def _optim_step(
         self,
-        optim_params: AdamParams | Mapping[str, float] | None,
-        adam_params: AdamParams | Mapping[str, float] | None,
+        optim_params: OptimParams | Mapping[str, Any] | None,
+        adam_params: OptimParams | Mapping[str, Any] | None,
     ) -> APIFuture[OptimStepResponse]:
         if optim_params is not None and adam_params is not None:
             raise ValueError("optim_step: give optim_params or adam_params, not both.")
         given = adam_params if optim_params is None else optim_params
         if given is None:
             raise TypeError("optim_step needs optim_params, for example AdamParams().")
-        params = as_adam_params(given)
+        params = checked_optim_params(given)
         return self._simple(
             "optim_step",
             rows.TRAINING_OPTIM_STEP,
-            lambda model_id, seq_id: OptimStepRequest(
-                adam_params=params, model_id=model_id, seq_id=seq_id
-            ),
+            lambda model_id, seq_id: optim_step_request(params, model_id, seq_id),
         )
 
 

@@ -11,21 +11,26 @@ from msgspec.structs import replace
 from tinker_lite.engine.body_reader import BodyReader
 from tinker_lite.engine.call import Call, Opened, perform, perform_open
 from tinker_lite.engine.call_io import CallIO, R
-from tinker_lite.engine.preparation import Args, Defaults, prepared
+from tinker_lite.engine.passes import offered
+from tinker_lite.engine.preparation import Args, Defaults, is_pass, prepared
 from tinker_lite.engine.saving import save_body
 from tinker_lite.engine.streaming import ItemReader, PieceSource, charset, decoded, splitter_for
 from tinker_lite.protocol.archive import archive_location
+from tinker_lite.protocol.endpoints import SUBMISSIONS
 from tinker_lite.protocol.replies import Reply, read_reply, status_error
 from tinker_lite.types import CheckpointArchiveUrlResponse
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Awaitable, Callable
 
+    from tinker_lite.protocol.endpoint import Form
 
 __all__ = ["Answer", "AnswerBody", "Caller"]
 
 A = TypeVar("A")
 T = TypeVar("T")
+Outcome = TypeVar("Outcome", bound=Reply | Opened[Any])
 
 
 class AnswerBody(PieceSource, Protocol):
@@ -129,25 +134,46 @@ class Caller(Generic[R]):
 
     async def value(self, args: Args[A]) -> A:
         """What a call is answered, decoded."""
-        call = await prepared(args, self.defaults, self.io)
-        reply = await perform(call, self.io)
+        reply, call = await self._made(args, perform)
         _check(reply, call)
         value: A = _parsed(reply, call, call.endpoint.response)
         return value
 
     async def read(self, args: Args[Any]) -> Answer:
         """An answer whose body has been read."""
-        call = await prepared(args, self.defaults, self.io)
-        return self._kept(await perform(call, self.io), call)
+        return self._kept(*await self._made(args, perform))
 
     async def open(self, args: Args[Any]) -> Answer:
         """An answer whose body is still to be read; whoever has it closes it."""
-        call = await prepared(args, self.defaults, self.io, stays_open=True)
-        outcome = await perform_open(call, self.io)
+        outcome, call = await self._made(args, perform_open, stays_open=True)
         if isinstance(outcome, Reply):
             return self._kept(outcome, call)
         body = BodyReader(outcome, self.io)
         return Answer(outcome.call, _head(outcome), body, self.io)
+
+    async def _made(
+        self,
+        args: Args[Any],
+        performed: Callable[[Call, CallIO[R]], Awaitable[Outcome]],
+        *,
+        stays_open: bool = False,
+    ) -> tuple[Outcome, Call]:
+        """What comes of a call, and the call as it was made last."""
+        calls: list[Call] = []
+
+        async def make(form: Form) -> Call:
+            calls.append(
+                await prepared(args, self.defaults, self.io, stays_open=stays_open, form=form)
+            )
+            return calls[-1]
+
+        async def send(call: Call) -> Outcome:
+            return await performed(call, self.io)
+
+        if args.row.protobuf_path and is_pass(args):
+            config, servers = self.defaults.config, self.defaults.servers
+            return await offered(make, send, config, servers, self.io), calls[-1]
+        return await send(await make("json")), calls[-1]
 
     def _kept(self, reply: Reply, call: Call) -> Answer:
         _check(reply, call)
@@ -179,6 +205,9 @@ def _parsed(reply: Reply, call: Call, type_: Any) -> Any:
         return archive_location(reply, call.url, datetime.now(UTC))
     if type_ is object and not reply.body.strip():
         return None
+    if type_ is object and reply.form == "protobuf":
+        polled = SUBMISSIONS.get(call.headers.get("x-tinker-request-type", ""))
+        type_ = object if polled is None else polled.result
     if type_ in {bytes, str, object}:
         return decoded(reply.body, type_, reply)
     return read_reply(reply, type_, call.endpoint.name)

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic
 
-from tinker_lite.engine.call import MAX_BODY_BYTES, Opened, error_of
+from tinker_lite.engine.call import Opened, error_of
 from tinker_lite.engine.call_io import CallIO, Chunks, R
 from tinker_lite.errors import (
     DecodeError,
-    LimitExceeded,
     ProtocolError,
     StreamAlreadyConsumed,
     TransportError,
 )
+from tinker_lite.safety import check_size
 from tinker_lite.wire.content import ContentDecoder, content_decoder
 
 if TYPE_CHECKING:
@@ -119,9 +119,11 @@ class BodyReader(Generic[R]):
             n_bytes = 0
             while (piece := await self.next()) is not None:
                 n_bytes += len(piece)
-                if n_bytes > MAX_BODY_BYTES:
+                try:
+                    check_size(n_bytes, self._opened.call.max_response_bytes)
+                except TransportError as error:
                     await self.close()
-                    raise self._as_api_error(_too_large())
+                    raise self._as_api_error(error) from error
                 pieces.append(piece)
             self._whole = b"".join(pieces)
         return self._whole
@@ -130,11 +132,3 @@ class BodyReader(Generic[R]):
         """Let go of the connection, whatever has been read; harmless when repeated."""
         self.is_closed = True
         await self._io.close(self._opened.response)
-
-
-def _too_large() -> LimitExceeded:
-    return LimitExceeded(
-        f"The response body is larger than the {MAX_BODY_BYTES} bytes allowed for one that is "
-        "read whole.",
-        may_have_arrived=True,
-    )

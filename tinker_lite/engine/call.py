@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Generic
 
 import msgspec
 
-from tinker_lite._version import __version__
+from tinker_lite._version import USER_AGENT
 from tinker_lite.config import RetryConfig
+from tinker_lite.engine.bodies import encoded_body
 from tinker_lite.engine.call_io import BodySource, CallIO, R
 from tinker_lite.errors import APIError, DecodeError, ProtocolError, TransportError
 from tinker_lite.http import Headers, Request, Timeout, public_url
-from tinker_lite.protocol.endpoints import Endpoint
-from tinker_lite.protocol.redirects import Follow, follow
+from tinker_lite.protocol.endpoint import Endpoint, Form
 from tinker_lite.protocol.replies import Reply, connection_error, status_error
 from tinker_lite.protocol.retry import delay_after_error, delay_after_status
+from tinker_lite.safety import MAX_RESPONSE_BYTES, Discreet, Follow, follow, is_public
 from tinker_lite.wire.content import accepted_codings, content_decoder
-from tinker_lite.wire.json import encode_json
 from tinker_lite.wire.urls import QueryValue, join_url, render_path, render_query
 
 if TYPE_CHECKING:
@@ -50,17 +50,10 @@ logger = logging.getLogger("tinker_lite")
 # ``.invalid`` can never be a real host (RFC 6761 section 6.4).
 LOCAL_BASE_URL = "http://local.invalid"
 
-# A result is bounded by the batch that asked for it; this bound only stops a broken server.
-MAX_BODY_BYTES = 4 * 2**30
-
-USER_AGENT = f"tinker-lite/{__version__}"
 IDEMPOTENCY_KEY = "X-Idempotency-Key"
 
-# What another origin may see of a call.
-PUBLIC_HEADERS = frozenset({"accept", "accept-encoding", "user-agent"})
 
-
-class Call(msgspec.Struct, frozen=True, kw_only=True):
+class Call(Discreet, frozen=True, kw_only=True):
     """A call, complete but for what changes from attempt to attempt.
 
     Attributes:
@@ -72,6 +65,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         timeout: Limits of one attempt.
         retry: How failures are repeated.
         is_keyed: It gets an idempotency key, unless it has one or only reads.
+        max_response_bytes: Largest body of an answer that is read whole.
     """
 
     endpoint: Endpoint
@@ -82,6 +76,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     timeout: Timeout
     retry: RetryConfig
     is_keyed: bool = True
+    max_response_bytes: int = MAX_RESPONSE_BYTES
 
     @property
     def is_repeatable(self) -> bool:
@@ -129,6 +124,7 @@ def prepare(
     query: Mapping[str, QueryValue] | None = None,
     headers: Mapping[str, str] | None = None,
     timeout_s: float | None = None,
+    form: Form = "json",
 ) -> Call:
     """Encode a call of the table whose body is a struct.
 
@@ -140,33 +136,37 @@ def prepare(
         query: Query parameters; None values are dropped.
         headers: Headers of this call, above the defaults.
         timeout_s: Seconds for one attempt, above configuration and table.
+        form: What the body is encoded as; only training passes have a choice.
 
     Raises:
         TypeError: The body has no JSON form.
         ValueError: A path value is empty or malformed.
     """
-    place = render_path(endpoint.path, **(path or {}))
+    place = render_path(endpoint.path_for(form), **(path or {}))
     timeout = config.timeout or Timeout.of(endpoint.timeout_s)
-    defaults = built_in_headers(config, endpoint.method).merged(config.default_headers)
+    encoded, described = (b"", []) if body is None else encoded_body(body, form)
+    defaults = built_in_headers(config, endpoint).merged(described)
+    defaults = defaults.merged(config.default_headers)
     return Call(
         endpoint=endpoint,
         method=endpoint.method,
         url=join_url(service_url(config), place, render_query(query or {})),
         headers=defaults.merged((headers or {}).items()),
-        body=b"" if body is None else encode_json(body),
+        body=encoded,
         timeout=timeout if timeout_s is None else Timeout.of(timeout_s),
         retry=config.retry,
+        max_response_bytes=config.max_response_bytes,
     )
 
 
-def built_in_headers(config: Config, method: str) -> Headers:
+def built_in_headers(config: Config, row: Endpoint) -> Headers:
     """The headers that every call has, below all others."""
     headers = [
-        ("Accept", "application/json"),
+        ("Accept", row.accept),
         ("Accept-Encoding", accepted_codings()),
         ("User-Agent", USER_AGENT),
     ]
-    if method != "GET":
+    if row.method != "GET":
         headers.append(("Content-Type", "application/json"))
     if config.api_key is not None:
         headers.append(("X-API-Key", config.api_key.reveal()))
@@ -234,7 +234,7 @@ def _redirect(outcome: Reply | TransportError, call: Call, n_redirects: int) -> 
         call.method,
         call.url,
         outcome.status,
-        outcome.headers,
+        outcome.headers.get("location"),
         n_redirects=n_redirects,
         leads_to_storage=call.endpoint.leads_to_storage,
     )
@@ -244,7 +244,7 @@ def _redirect(outcome: Reply | TransportError, call: Call, n_redirects: int) -> 
 def _followed(call: Call, step: Follow) -> Call:
     headers = call.headers
     if not step.with_secrets:  # callers' own headers may hold some too
-        headers = Headers(pair for pair in headers if pair[0].lower() in PUBLIC_HEADERS)
+        headers = Headers(pair for pair in headers if is_public(pair[0]))
     elif not step.with_body and call.body:  # what described the body goes with it
         headers = Headers(pair for pair in headers if not pair[0].lower().startswith("content-"))
     return msgspec.structs.replace(
@@ -294,8 +294,8 @@ async def _attempt(
         response = await io.send(request)
         if stays_open and 200 <= response.status < 300:
             return Opened(response=response, call=call, n_retries=n_retries, started_s=started_s)
-        raw = await io.read_body(response, MAX_BODY_BYTES)
-        body = _decoded(raw, response.headers)
+        raw = await io.read_body(response, call.max_response_bytes)
+        body = _decoded(raw, response.headers, call.max_response_bytes)
     except TransportError as error:
         return error
     return Reply(
@@ -310,7 +310,7 @@ async def _attempt(
     )
 
 
-def _decoded(body: bytes, headers: Headers) -> bytes:
+def _decoded(body: bytes, headers: Headers, max_bytes: int) -> bytes:
     """The body without its content coding.
 
     Raises:
@@ -321,12 +321,9 @@ def _decoded(body: bytes, headers: Headers) -> bytes:
     if coding is None:
         return body
     try:
-        decoder = content_decoder(coding, MAX_BODY_BYTES)
-        whole = b"".join(decoder.feed(body))
-        decoder.finish()
+        return content_decoder(coding, max_bytes).whole(body)
     except DecodeError as error:
         raise ProtocolError(str(error), may_have_arrived=True) from error
-    return whole
 
 
 def _delay(

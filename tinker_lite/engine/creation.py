@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tinker_lite.engine.training import CreatedModel
-from tinker_lite.errors import APIError, UnprocessableEntityError
+from tinker_lite.errors import APIError, NotFoundError, UnprocessableEntityError
 from tinker_lite.protocol import endpoints as rows
 from tinker_lite.types import (
     CreateModelRequest,
@@ -20,6 +20,7 @@ from tinker_lite.types.models import OptimizerConfig, adamw
 
 if TYPE_CHECKING:
     from tinker_lite.engine.session import Session
+    from tinker_lite.types import WeightsInfoResponse
 
 __all__ = ["NewModel", "SavedModel", "create_from_state", "create_lora"]
 
@@ -79,8 +80,12 @@ async def create_from_state(session: Session, saved: SavedModel, model_seq_id: i
     )
     try:
         submitted = await session.submit(rows.WEIGHTS_LOAD, request)
-    except UnprocessableEntityError:
-        return await _in_three_steps(session, saved, model_seq_id)
+    except (UnprocessableEntityError, NotFoundError) as refused:
+        try:
+            info = await session.call(rows.WEIGHTS_INFO, WeightsInfoRequest(tinker_path=saved.path))
+        except NotFoundError:
+            raise refused from None
+        return await _in_three_steps(session, saved, model_seq_id, info)
     loaded = await session.result(submitted)
     if loaded.model_id is not None:
         return CreatedModel(loaded.model_id)
@@ -88,8 +93,9 @@ async def create_from_state(session: Session, saved: SavedModel, model_seq_id: i
     return CreatedModel(f"{await session.session_id()}:train:{model_seq_id}")
 
 
-async def _in_three_steps(session: Session, saved: SavedModel, model_seq_id: int) -> CreatedModel:
-    info = await session.call(rows.WEIGHTS_INFO, WeightsInfoRequest(tinker_path=saved.path))
+async def _in_three_steps(
+    session: Session, saved: SavedModel, model_seq_id: int, info: WeightsInfoResponse
+) -> CreatedModel:
     if not info.is_lora or info.lora_rank is None:
         raise APIError(
             f"{saved.path} holds no LoRA adapters, and this server cannot load other weights."

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeAlias
 
+from tinker_lite._version import USER_AGENT
 from tinker_lite.engine.body_reader import BodyReader
 from tinker_lite.engine.call import (
-    USER_AGENT,
     Call,
     Opened,
     error_of,
@@ -81,6 +81,7 @@ async def download_archive(
         headers=Headers([("User-Agent", USER_AGENT), ("Accept-Encoding", "identity")]),
         timeout=_TIMEOUT,
         retry=session.config.retry,
+        max_response_bytes=session.config.max_response_bytes,
     )
     outcome = await perform_open(call, session.io)
     if isinstance(outcome, Reply):

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
 from tinker_lite.config import Config, RetryConfig
+from tinker_lite.engine.bodies import Encoded, PassRequest, encoded_body
 from tinker_lite.engine.call import (
     IDEMPOTENCY_KEY,
     Call,
@@ -28,26 +29,26 @@ from tinker_lite.engine.options import (
     merged_headers,
     merged_query,
 )
+from tinker_lite.engine.passes import Servers
 from tinker_lite.errors import InvalidRequest
 from tinker_lite.http import Timeout, parse_target
-from tinker_lite.protocol.endpoints import Row
+from tinker_lite.protocol.endpoints import SUBMISSIONS, Row
+from tinker_lite.protocol.negotiation import accepted_form
 from tinker_lite.wire.annotations import record_of
 from tinker_lite.wire.files import RequestFiles
-from tinker_lite.wire.json import encode_json
 from tinker_lite.wire.multipart import encode_form
 from tinker_lite.wire.not_given import NOT_GIVEN
 from tinker_lite.wire.transform import atransform
 from tinker_lite.wire.urls import ArrayFormat, QueryValue, join_url, render_path, with_query
 
 if TYPE_CHECKING:
-    from tinker_lite.engine.call_io import BodySource, CallIO, R
+    from tinker_lite.engine.call_io import CallIO, R
+    from tinker_lite.protocol.endpoint import Form
 
-__all__ = ["Args", "Defaults", "prepared"]
+__all__ = ["Args", "Defaults", "is_pass", "prepared"]
 
 A = TypeVar("A")
 
-_Body: TypeAlias = "tuple[bytes | BodySource, list[tuple[str, str]]]"
-_JSON = ("Content-Type", "application/json")
 _BOUNDARY = re.compile(r"multipart/form-data\s*;\s*boundary=\"?([^\";]+)\"?\s*", re.IGNORECASE)
 
 
@@ -89,15 +90,22 @@ class Defaults(msgspec.Struct, frozen=True, kw_only=True):
         config: Base URL, credential, headers, limits.
         query: Query parameters of every call.
         arrays: How lists stand in a query.
+        servers: What the servers have shown of themselves; copies of a client share it.
     """
 
     config: Config
+    servers: Servers = msgspec.field(default_factory=Servers)
     query: Mapping[str, QueryValue] = {}
     arrays: ArrayFormat = "comma"
 
 
 async def prepared(
-    args: Args[Any], defaults: Defaults, io: CallIO[R], *, stays_open: bool = False
+    args: Args[Any],
+    defaults: Defaults,
+    io: CallIO[R],
+    *,
+    stays_open: bool = False,
+    form: Form = "json",
 ) -> Call:
     """Settle a call.
 
@@ -107,6 +115,7 @@ async def prepared(
         io: The world, for files.
         stays_open: The body of the answer is read by the caller, who may take any time over it:
             limits given as a number then bound the silence only.
+        form: What the body is encoded as; only what ``is_pass`` has a choice.
 
     Raises:
         TypeError: The body has no JSON form, or takes no ``extra_body``.
@@ -114,12 +123,16 @@ async def prepared(
         OSError: A file cannot be read.
     """
     config, row, options = defaults.config, args.row, args.options
-    url, is_ours = _url(args, defaults)
-    body, described = await _encoded(args, io)
-    headers = built_in_headers(config, row.method).merged(described)
+    url, is_ours = _url(args, defaults, form)
+    body, described = await _encoded(args, io, form)
+    headers = built_in_headers(config, row).merged(described)
     # The client's own headers may hold secrets too, so another origin sees none of them.
     headers = headers.merged(config.default_headers) if is_ours else headers.without_secrets()
     headers = merged_headers(headers, args.headers)
+    polled = SUBMISSIONS.get(headers.get("x-tinker-request-type", ""))
+    if polled is not None:
+        shown = defaults.servers.shown_by(config.base_url)
+        headers = headers.merged([("Accept", accepted_form(config.wire, shown, polled.result))])
     headers = merged_headers(headers, options.get("extra_headers") or {})
     if args.files is not None:  # the boundary is part of it
         headers = headers.merged(described)
@@ -133,17 +146,27 @@ async def prepared(
         body=body,
         timeout=_timeout(args, config, stays_open),
         retry=_retry(config, options.get("max_retries")),
+        max_response_bytes=config.max_response_bytes,
         is_keyed=is_ours and not _is_omitted(IDEMPOTENCY_KEY, options),
     )
 
 
-def _url(args: Args[Any], defaults: Defaults) -> tuple[str, bool]:
+def is_pass(args: Args[Any]) -> bool:
+    """Whether the call is a training pass that can be encoded in either form.
+
+    Plain values and bodies with additions are sent as they are given, in JSON.
+    """
+    is_plain = args.files is None and not args.options.get("extra_body")
+    return is_plain and isinstance(args.body, PassRequest)
+
+
+def _url(args: Args[Any], defaults: Defaults, form: Form) -> tuple[str, bool]:
     """Where the call goes, and whether that is the client's own service."""
     base_url = service_url(defaults.config)
     given = {name: value for name, value in args.query.items() if value is not None}
     extra = args.options.get("extra_query")
     if not args.target:
-        url = join_url(base_url, render_path(args.row.path, **args.path))
+        url = join_url(base_url, render_path(args.row.path_for(form), **args.path))
         is_ours = True
     elif args.target.startswith("/"):
         url, is_ours = base_url.rstrip("/") + args.target, True
@@ -160,8 +183,10 @@ def _is_same_origin(url: str, base_url: str) -> bool:
         return False
 
 
-async def _encoded(args: Args[Any], io: CallIO[R]) -> _Body:
+async def _encoded(args: Args[Any], io: CallIO[R], form: Form) -> Encoded:
     """The body, and the headers that describe it."""
+    if is_pass(args):
+        return encoded_body(args.body, form)
     extra = args.options.get("extra_body")
     if isinstance(args.body, bytes):
         raw = args.body
@@ -175,9 +200,9 @@ async def _encoded(args: Args[Any], io: CallIO[R]) -> _Body:
         body = await atransform(body, args.row.request or object, io.run)
     body = merged_body(body, extra)
     if args.files is None:
-        return (b"", []) if body is None else (encode_json(body), [_JSON])
-    form = encode_form(body, args.files, boundary=_boundary(args.options))
-    measured = await io.run(form.measure)
+        return (b"", []) if body is None else encoded_body(body)
+    fields = encode_form(body, args.files, boundary=_boundary(args.options))
+    measured = await io.run(fields.measure)
     return measured, measured.headers()
 
 

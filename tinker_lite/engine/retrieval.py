@@ -6,19 +6,22 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
+from msgspec.structs import replace
+
 from tinker_lite.engine.call import perform, prepare
-from tinker_lite.errors import APIConnectionError, DecodeError, RetrievalError, TransportError
-from tinker_lite.protocol.endpoints import FUTURES_RETRIEVE, Endpoint
+from tinker_lite.errors import APIConnectionError, TransportError
+from tinker_lite.protocol.endpoints import FUTURES_RETRIEVE, Submission
+from tinker_lite.protocol.negotiation import accepted_form
 from tinker_lite.protocol.poll import Ask, Failed, Finished, PollState, after_error, after_reply
-from tinker_lite.protocol.replies import body_text
+from tinker_lite.protocol.replies import PROTOBUF, read_result
 from tinker_lite.types import FutureRetrieveRequest, QueueState
-from tinker_lite.wire.json import decode_json
 
 if TYPE_CHECKING:
     from tinker_lite.config import Config
     from tinker_lite.engine.call_io import CallIO, R
+    from tinker_lite.engine.passes import Servers
 
-__all__ = ["QueueReport", "decoded_result", "retrieve"]
+__all__ = ["QueueReport", "retrieve"]
 
 T = TypeVar("T")
 
@@ -32,33 +35,35 @@ QueueReport: TypeAlias = Callable[[QueueState, str | None], None]
 
 async def retrieve(
     request_id: str,
-    endpoint: Endpoint,
+    row: Submission[T],
     config: Config,
+    servers: Servers,
     io: CallIO[R],
     *,
     report: QueueReport | None = None,
     submit_s: float | None = None,
-) -> bytes:
-    """Poll until the result is there, and return its encoded body.
+) -> T:
+    """Poll until the result is there, and return it.
 
     Args:
         request_id: The service's name for the operation.
-        endpoint: The submission's row of the table.
+        row: The submission's row of the table.
         config: As for any call.
+        servers: In which form results come; noted here too.
         io: The world.
         report: Told the queue state of every pending answer that has one.
         submit_s: Seconds the submission took, which the first poll reports to the server.
 
     Raises:
-        RetrievalError: The result will not come.
+        RetrievalError: The result will not come, or does not fit.
         ResultExpiredError: It was there and is gone.
         RequestFailedError: The operation failed on the server.
     """
     state = PollState()
     while True:
-        match await _poll(state, request_id, endpoint, config, io, submit_s):
-            case Finished(body=body):
-                return body
+        match await _poll(state, request_id, row, config, servers, io, submit_s):
+            case Finished(reply=reply):
+                return read_result(reply, row, request_id)
             case Failed(error=error):
                 raise error
             case Ask() as ask:
@@ -66,17 +71,17 @@ async def retrieve(
                     report(ask.queue_state, ask.reason)
                 state = ask.state
                 if ask.delay_s:
-                    _note_trouble(state, request_id, endpoint)
+                    _note_trouble(state, request_id, row.name)
                     await io.sleep(ask.delay_s)
 
 
-def _note_trouble(state: PollState, request_id: str, endpoint: Endpoint) -> None:
+def _note_trouble(state: PollState, request_id: str, operation: str) -> None:
     """Say that the service does not answer: at the first failure, and now and then."""
     if state.n_backoffs % TROUBLE_EVERY == 1:
         logger.warning(
             "%s: the service does not answer when asked for the result of request %s; "
             "asking again (failure %d in a row)",
-            endpoint.name,
+            operation,
             request_id,
             state.n_backoffs,
         )
@@ -85,13 +90,16 @@ def _note_trouble(state: PollState, request_id: str, endpoint: Endpoint) -> None
 async def _poll(
     state: PollState,
     request_id: str,
-    endpoint: Endpoint,
+    row: Submission[T],
     config: Config,
+    servers: Servers,
     io: CallIO[R],
     submit_s: float | None,
 ) -> Ask | Finished | Failed:
+    accept = accepted_form(config.wire, servers.shown_by(config.base_url), row.result)
     headers = {
-        "X-Tinker-Request-Type": endpoint.request_type,
+        "Accept": accept,
+        "X-Tinker-Request-Type": row.request_type,
         "X-Tinker-Request-Iteration": str(state.iteration),
     }
     if submit_s is not None and state.iteration == 0:
@@ -107,22 +115,12 @@ async def _poll(
         cause = error.__cause__
         if not isinstance(cause, TransportError):
             raise
-        return after_error(state, cause, request_id=request_id, operation=endpoint.name)
-    return after_reply(state, reply, request_id=request_id, operation=endpoint.name)
-
-
-def decoded_result(body: bytes, type_: type[T], request_id: str, operation: str) -> T:
-    """A result's bytes as its type.
-
-    Raises:
-        RetrievalError: The bytes do not fit.
-    """
-    try:
-        return decode_json(body, type_)
-    except DecodeError as error:
-        raise RetrievalError(
-            f"{operation}: the result of request {request_id} does not fit. {error} "
-            f"It begins: {body_text(body)}",
-            request_id,
-            operation,
-        ) from error
+        return after_error(state, cause, request_id=request_id, operation=row.name)
+    step = after_reply(state, reply, request_id=request_id, operation=row.name)
+    if accept == PROTOBUF and config.wire == "auto":
+        if reply.status == 406:
+            servers.learn(config.base_url, results="json")
+            return Ask(state=replace(state, iteration=state.iteration + 1))
+        if isinstance(step, Finished):
+            servers.learn(config.base_url, results=reply.form)
+    return step

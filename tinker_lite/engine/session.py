@@ -20,11 +20,11 @@ from tinker_lite.engine.backlog import Backlog
 from tinker_lite.engine.call import perform, prepare, raise_for_status
 from tinker_lite.engine.farewell import PATIENCE_S
 from tinker_lite.engine.future import loop_poster
-from tinker_lite.engine.retrieval import QueueReport, decoded_result, retrieve
+from tinker_lite.engine.passes import Servers, offered, with_zstd
+from tinker_lite.engine.retrieval import QueueReport, retrieve
 from tinker_lite.engine.world import AnyioIO
 from tinker_lite.errors import APIStatusError, NotFoundError, TinkerError
 from tinker_lite.protocol import endpoints as rows
-from tinker_lite.protocol.endpoints import PROTOCOL_VERSION, Endpoint
 from tinker_lite.protocol.replies import Reply, read_reply
 from tinker_lite.types import (
     ClientConfigRequest,
@@ -40,9 +40,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from tinker_lite.config import Config
+    from tinker_lite.engine.bodies import PassRequest
+    from tinker_lite.engine.call import Call
     from tinker_lite.engine.future import APIFuture
     from tinker_lite.engine.runtime import Runtime
     from tinker_lite.http import AsyncTransport
+    from tinker_lite.protocol.endpoint import Endpoint, Form
     from tinker_lite.wire.urls import QueryValue
 
 __all__ = ["FinishReason", "Once", "Session", "Submitted"]
@@ -122,6 +125,7 @@ class Session:
         self.runtime = runtime
         self.transport = transport
         self.io = AnyioIO(transport)
+        self.servers = Servers()
         self.backlog = Backlog()
         runtime.watch(self.backlog)
         self.closed = False
@@ -182,18 +186,32 @@ class Session:
         future = await self.call(row, body, headers=headers)
         return Submitted(row, future, self.io.now() - started)
 
+    async def submit_pass(self, row: rows.Submission[T], body: PassRequest) -> Submitted[T]:
+        """Send a training pass in the form that the server takes."""
+        started = self.io.now()
+        compress = (await self.client_config()).proto_compress_fwdbwd
+
+        async def make(form: Form) -> Call:
+            call = prepare(self.config, row, body, form=form)
+            return await with_zstd(call, self.io) if compress and form == "protobuf" else call
+
+        send = partial(perform, io=self.io)
+        reply = await offered(make, send, self.config, self.servers, self.io)
+        future = read_reply(raise_for_status(reply, row.name), UntypedAPIFuture, row.name)
+        return Submitted(row, future, self.io.now() - started)
+
     async def result(self, submitted: Submitted[T], report: QueueReport | None = None) -> T:
         """Wait for the result of a submission."""
         row, request_id = submitted.row, submitted.future.request_id
-        body = await retrieve(
+        return await retrieve(
             request_id,
             row,
             self.config,
+            self.servers,
             self.io,
             report=report,
             submit_s=submitted.submit_s,
         )
-        return decoded_result(body, cast("type[T]", row.result), request_id, row.name)
 
     # The session.
 
@@ -202,7 +220,7 @@ class Session:
         return await self._client_config.get(self._fetch_client_config)
 
     async def _fetch_client_config(self) -> ClientConfigResponse:
-        request = ClientConfigRequest(sdk_version=PROTOCOL_VERSION)
+        request = ClientConfigRequest(sdk_version=self.config.sdk_version)
         try:
             return await self.call(rows.SERVICE_CLIENT_CONFIG, request)
         except NotFoundError:
@@ -217,7 +235,7 @@ class Session:
         request = CreateSessionRequest(
             tags=self.config.tags,
             user_metadata=self._metadata,
-            sdk_version=PROTOCOL_VERSION,
+            sdk_version=self.config.sdk_version,
             project_id=self.config.project_id,
             display_name=self._display_name,
         )

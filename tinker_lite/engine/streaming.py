@@ -279,7 +279,7 @@ def decoded(raw: bytes, type_: Any, head: Reply) -> Any:
         return decode_json(raw, Any if type_ is object else type_)
     except DecodeError as error:
         raise APIResponseValidationError(
-            head,
+            head.head(),
             body_text(raw),
             f"{head.method} {head.url} answered {head.status}, but this does not fit: {error} "
             f"It begins: {body_text(raw)}",

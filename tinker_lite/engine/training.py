@@ -204,11 +204,11 @@ class TrainingOperations:
         model_id, seq_id = ids
         if forward_only:
             forward = ForwardRequest(forward_input=chunk, model_id=model_id, seq_id=seq_id)
-            return await self.session.submit(rows.TRAINING_FORWARD, forward)
+            return await self.session.submit_pass(rows.TRAINING_FORWARD, forward)
         body = ForwardBackwardRequest(
             forward_backward_input=chunk, model_id=model_id, seq_id=seq_id
         )
-        return await self.session.submit(rows.TRAINING_FORWARD_BACKWARD, body)
+        return await self.session.submit_pass(rows.TRAINING_FORWARD_BACKWARD, body)
 
     async def _pass_result(self, sent: Pass) -> ForwardBackwardOutput:
         outputs = await gather(

@@ -7,6 +7,7 @@ exactly the custom loss's gradient at this point.
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from tinker_lite.types import Datum, ForwardBackwardOutput, TensorData
@@ -74,7 +75,7 @@ def backward_batch(data: Sequence[Datum], gradients: Sequence[TensorData]) -> li
         gradients: dL/dlogprobs per example, float32, each of its targets' size.
 
     Raises:
-        ValueError: A gradient is missing or has the wrong size.
+        ValueError: A gradient is missing, has the wrong size or is not finite.
     """
     if len(gradients) != len(data):
         raise ValueError(
@@ -91,6 +92,8 @@ def _backward_datum(i: int, datum: Datum, gradient: TensorData) -> Datum:
             f"The custom loss gave {len(gradient)} gradient values for data[{i}], which has "
             f"{len(dense)} target tokens."
         )
+    if not isfinite(sum(gradient.buffer)):
+        raise ValueError(f"The gradient that the custom loss gave for data[{i}] is not finite.")
     weights = _like(dense, [-g for g in gradient.data])
     return _with_inputs(datum, targets, weights)
 

@@ -8,16 +8,20 @@ import msgspec
 
 from tinker_lite.types import UntypedAPIFuture
 
-__all__ = ["Endpoint", "Method", "RetryClass", "Row", "Submission"]
+__all__ = ["Endpoint", "Form", "Method", "RetryClass", "Row", "Submission"]
 
 A = TypeVar("A")
 R = TypeVar("R")
 
+# What a body can be encoded as.
+Form: TypeAlias = Literal["json", "protobuf"]
+
 Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 # standard: repeated as the retry policy says. once: one attempt, since the caller repeats by itself
-# (heartbeats). poll: one attempt, since the poll machine decides what comes next.
-RetryClass: TypeAlias = Literal["standard", "once", "poll"]
+# (heartbeats). poll: one attempt, since the poll machine decides what comes next. probe: standard,
+# but a 500 may mean that the server does not know the form of the body, and is final.
+RetryClass: TypeAlias = Literal["standard", "once", "poll", "probe"]
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,8 +36,10 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
             depends on what was asked.
         result: For a submission, the type its future resolves to.
         request_type: For a submission, the value of ``X-Tinker-Request-Type``.
+        protobuf_path: For a training pass, where it goes as protobuf.
         retry: How failures are repeated.
         timeout_s: Seconds for one attempt.
+        accept: The media type that is asked for.
         versions: Which generations of the official client call it, for people.
         leads_to_storage: A redirect to another origin is followed, without any secret.
         answers_by_redirect: A redirect is the answer and never followed.
@@ -46,11 +52,17 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     response: type | None = None
     result: type | None = None
     request_type: str = ""
+    protobuf_path: str = ""
     retry: RetryClass = "standard"
     timeout_s: float = 60.0
+    accept: str = "application/json"
     versions: str = "all"
     leads_to_storage: bool = False
     answers_by_redirect: bool = False
+
+    def path_for(self, form: Form) -> str:
+        """Where a body of this form goes."""
+        return self.protobuf_path if form == "protobuf" else self.path
 
 
 class Row(Endpoint, Generic[A], frozen=True, kw_only=True):

@@ -4,8 +4,8 @@ Adding an endpoint is adding a row and its structs. A row is a constant named af
 and ``ENDPOINTS`` collects them all. ``PROTOCOL_VERSION`` says which generation of the protocol the
 rows speak; it travels as ``sdk_version``.
 
-Deviation from the protocol document: ``/forward`` and the JSON form of ``/forward_backward`` are
-the 0.6.3 shapes (section 12.1).
+Training passes have two forms: protobuf, and the JSON of 0.6.3 (protocol section 12.1), in which a
+pass without gradients has a path of its own.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from __future__ import annotations
 from typing import TypeVar
 
 import tinker_lite.types as t
+from tinker_lite._version import PROTOCOL_VERSION
 from tinker_lite.protocol.endpoint import Endpoint, Method, RetryClass, Row, Submission
 
 __all__ = [
     "BY_NAME",
     "ENDPOINTS",
     "PROTOCOL_VERSION",
+    "SUBMISSIONS",
     "Endpoint",
     "Method",
     "RetryClass",
@@ -28,8 +30,6 @@ __all__ = [
 
 A = TypeVar("A")
 R = TypeVar("R")
-
-PROTOCOL_VERSION = "0.38.0"
 
 # Which generations of the official client call a row; those that every one calls say nothing.
 _SINCE_025 = "0.25 and later"
@@ -111,6 +111,7 @@ def _submission(
     request_type: str,
     *,
     versions: str = "all",
+    protobuf_path: str = "",
 ) -> Submission[R]:
     return Submission(
         name=name,
@@ -121,6 +122,7 @@ def _submission(
         result=result,
         request_type=request_type,
         versions=versions,
+        protobuf_path=protobuf_path,
     )
 
 
@@ -244,7 +246,8 @@ TRAINING_FORWARD = _submission(
     t.ForwardRequest,
     t.ForwardBackwardOutput,
     "Forward",
-    versions="0.6.3",
+    versions="0.6.3 in JSON, all later ones in protobuf",
+    protobuf_path="/forward_backward",
 )
 TRAINING_FORWARD_BACKWARD = _submission(
     "training.forward_backward",
@@ -252,6 +255,7 @@ TRAINING_FORWARD_BACKWARD = _submission(
     t.ForwardBackwardRequest,
     t.ForwardBackwardOutput,
     "ForwardBackward",
+    protobuf_path="/forward_backward",
 )
 TRAINING_OPTIM_STEP = _submission(
     "training.optim_step", "/optim_step", t.OptimStepRequest, t.OptimStepResponse, "OptimStep"
@@ -339,6 +343,7 @@ CHECKPOINTS_ARCHIVE: Row[t.CheckpointArchiveUrlResponse] = Row(
     name="checkpoints.archive",
     method="GET",
     path=_CHECKPOINT + "/archive",
+    accept="application/gzip",
     versions=_UNTIL_025,
     answers_by_redirect=True,
 )
@@ -390,5 +395,9 @@ TELEMETRY_SEND = _post(
 ENDPOINTS: tuple[Endpoint, ...] = tuple(
     row for row in tuple(globals().values()) if isinstance(row, Endpoint)
 )
+
+SUBMISSIONS: dict[str, Submission[object]] = {
+    row.request_type: row for row in ENDPOINTS if isinstance(row, Submission)
+}
 
 BY_NAME: dict[str, Endpoint] = {endpoint.name: endpoint for endpoint in ENDPOINTS}

@@ -31,6 +31,7 @@ from tinker_lite.errors import (
 )
 from tinker_lite.protocol.replies import Reply, body_text
 from tinker_lite.protocol.retry import FINAL_ERRORS
+from tinker_lite.safety import without_credentials
 from tinker_lite.types import FutureReply, QueueState, RequestErrorCategory
 from tinker_lite.wire.json import decode_json
 
@@ -68,7 +69,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
 class Finished(msgspec.Struct, frozen=True, kw_only=True):
     """The result is here, still encoded."""
 
-    body: bytes
+    reply: Reply
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,7 +137,7 @@ def _after_success(
     state: PollState, reply: Reply, request_id: str, operation: str
 ) -> Ask | Finished | Failed:
     if "application/x-protobuf" in reply.headers.get("content-type", ""):
-        return Finished(body=reply.body)
+        return Finished(reply=reply)
     said = _peek(reply)
     if said.type == "try_again":
         return _pending(state, said)
@@ -146,7 +147,7 @@ def _after_success(
         return Ask(state=msgspec.structs.replace(state, whole=True))
     if said.error is not None:
         return Failed(error=_operation_failed(said, str(said.error), request_id, operation))
-    return Finished(body=reply.body)
+    return Finished(reply=reply)
 
 
 def _never_whole(request_id: str, operation: str) -> RetrievalError:
@@ -163,7 +164,7 @@ def _operation_failed(
 ) -> RequestFailedError:
     category = RequestErrorCategory(str(said.category))
     return RequestFailedError(
-        f"{operation} failed on the server ({category} error): {text}",
+        f"{operation} failed on the server ({category} error): {without_credentials(text)}",
         request_id,
         category.value,
         operation,
@@ -191,6 +192,6 @@ def _refused(reply: Reply, request_id: str, operation: str) -> Failed:
         operation,
     )
     error.__cause__ = status_error_class(reply.status)(
-        f"Error code: {reply.status} - {text}", reply, text
+        f"Error code: {reply.status} - {text}", reply.head(), text
     )
     return Failed(error=error)

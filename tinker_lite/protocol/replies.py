@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import msgspec
 
@@ -13,22 +13,50 @@ from tinker_lite.errors import (
     APITimeoutError,
     ConnectError,
     DecodeError,
+    RetrievalError,
     TransportError,
     TransportTimeout,
     status_error_class,
 )
 from tinker_lite.http import Headers, public_url
+from tinker_lite.safety import Discreet, without_credentials
+from tinker_lite.types import ForwardBackwardOutput, SampleResponse
 from tinker_lite.wire.json import decode_json
+from tinker_lite.wire.protobuf import decode_forward_backward_output, decode_sample_response
 
-__all__ = ["Reply", "body_text", "connection_error", "read_reply", "status_error"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tinker_lite.protocol.endpoint import Form, Submission
+
+__all__ = [
+    "JSON",
+    "PROTOBUF",
+    "Reply",
+    "body_text",
+    "connection_error",
+    "has_protobuf",
+    "read_reply",
+    "read_result",
+    "status_error",
+]
 
 T = TypeVar("T")
 
+JSON = "application/json"
+PROTOBUF = "application/x-protobuf"
+
+_DECODERS: dict[object, Callable[[bytes], object]] = {
+    ForwardBackwardOutput: decode_forward_backward_output,
+    SampleResponse: decode_sample_response,
+}
+
 # Bodies can hold whole prompts; an error text needs enough of one to be understood.
-MAX_SHOWN_BYTES = 200
+MAX_SHOWN = 200
+MAX_SEARCHED_BYTES = 16_384  # a token that is cut off in the middle looks like none
 
 
-class Reply(msgspec.Struct, frozen=True, kw_only=True):
+class Reply(Discreet, frozen=True, kw_only=True):
     """An answer whose body has been read.
 
     Attributes:
@@ -61,6 +89,15 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the status is a success."""
         return 200 <= self.status < 300
 
+    @property
+    def form(self) -> Form:
+        """What the body is encoded as, by its content type."""
+        return "protobuf" if PROTOBUF in self.headers.get("content-type", "") else "json"
+
+    def head(self) -> Reply:
+        """The answer without its body and its secrets, for an error to hold."""
+        return msgspec.structs.replace(self, headers=self.headers.without_secrets(), body=b"")
+
     def __repr__(self) -> str:
         """What was asked and what came back, without the body."""
         return f"Reply({self.method} {self.url} -> {self.status}, <{len(self.body)} bytes>)"
@@ -70,8 +107,8 @@ def body_text(body: bytes) -> str:
     """The body for an error text: decoded, cut, never empty."""
     if not body:
         return "(empty body)"
-    text = body[:MAX_SHOWN_BYTES].decode("utf-8", "replace")
-    return text + ("..." if len(body) > MAX_SHOWN_BYTES else "")
+    text = without_credentials(body[:MAX_SEARCHED_BYTES].decode("utf-8", "replace"))
+    return text[:MAX_SHOWN] + ("..." if len(text) > MAX_SHOWN else "")
 
 
 def status_error(reply: Reply, operation: str) -> APIStatusError:
@@ -82,8 +119,7 @@ def status_error(reply: Reply, operation: str) -> APIStatusError:
     message = (
         f"Error code: {reply.status} - {detail} ({operation}: {reply.method} {reply.url}{after})"
     )
-    head = msgspec.structs.replace(reply, headers=reply.headers.without_secrets(), body=b"")
-    return status_error_class(reply.status)(message, head, body)
+    return status_error_class(reply.status)(message, reply.head(), body)
 
 
 def _moved(reply: Reply) -> str | None:
@@ -96,9 +132,9 @@ def _moved(reply: Reply) -> str | None:
 
 def _parsed(body: bytes) -> object:
     try:
-        return msgspec.json.decode(body)
+        return msgspec.json.decode(without_credentials(body.decode()))
     except (msgspec.DecodeError, ValueError, RecursionError):
-        return body.decode("utf-8", "replace")
+        return without_credentials(body.decode("utf-8", "replace"))
 
 
 def _detail(body: bytes) -> str:
@@ -125,6 +161,19 @@ def connection_error(
     return cls(None, message, may_have_arrived=error.may_have_arrived)
 
 
+def has_protobuf(type_: object) -> bool:
+    """Whether values of a type may come as protobuf (protocol section 3.9)."""
+    return type_ in _DECODERS
+
+
+def _decoded(reply: Reply, type_: type[T]) -> T:
+    if reply.form == "json":
+        return decode_json(reply.body, type_)
+    if type_ not in _DECODERS:
+        raise DecodeError(f"Not a valid {type_.__name__}: it came as protobuf.")
+    return cast("T", _DECODERS[type_](reply.body))
+
+
 def read_reply(reply: Reply, type_: type[T], operation: str) -> T:
     """A successful answer as its type.
 
@@ -132,13 +181,30 @@ def read_reply(reply: Reply, type_: type[T], operation: str) -> T:
         APIResponseValidationError: The body does not fit.
     """
     try:
-        return decode_json(reply.body, type_)
+        return _decoded(reply, type_)
     except DecodeError as error:
         raise APIResponseValidationError(
-            reply,
+            reply.head(),
             body_text(reply.body),
             f"{operation}: {reply.method} {reply.url} answered {reply.status}, but the body does "
             f"not fit. {error}{_advice(reply.body)}",
+        ) from error
+
+
+def read_result(reply: Reply, row: Submission[T], request_id: str) -> T:
+    """The result of a submission as its type.
+
+    Raises:
+        RetrievalError: The body does not fit.
+    """
+    try:
+        return _decoded(reply, cast("type[T]", row.result))
+    except DecodeError as error:
+        raise RetrievalError(
+            f"{row.name}: the result of request {request_id} does not fit. {error} "
+            f"It begins: {body_text(reply.body)}",
+            request_id,
+            row.name,
         ) from error
 
 

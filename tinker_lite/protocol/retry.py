@@ -43,6 +43,7 @@ __all__ = [
 # Longest delay a server may ask for (protocol section 5.1); a longer wish is ignored.
 MAX_SERVER_DELAY_S = 60.0
 MAX_CONFLICT_RETRIES = 3
+_REPEATED: tuple[RetryClass, ...] = ("standard", "probe")
 _REPEATED_STATUSES = frozenset({408, 425, 429})
 # Failures that a repeat cannot mend.
 FINAL_ERRORS = (InvalidRequest, LimitExceeded, TransportClosed)
@@ -100,7 +101,9 @@ def delay_after_status(
         random: A number in [0, 1).
         now: The time, for a ``retry-after`` given as a date.
     """
-    if retry_class != "standard" or not _status_allows(status, headers, n_retries):
+    if retry_class == "probe" and status == 500:
+        return None
+    if retry_class not in _REPEATED or not _status_allows(status, headers, n_retries):
         return None
     asked_s = retry_after_s(headers, now)
     delay_s = _backoff_s(policy, n_retries, random) if asked_s is None else asked_s
@@ -124,7 +127,7 @@ def delay_after_error(
         return None
     if isinstance(error, ConnectionLost) and error.reused_connection and n_retries == 0:
         return 0.0 if elapsed_s <= policy.total_s else None
-    if retry_class != "standard":
+    if retry_class not in _REPEATED:
         return None
     return _within(policy, n_retries, elapsed_s, _backoff_s(policy, n_retries, random))
 

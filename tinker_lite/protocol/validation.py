@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import isnan
 
 from tinker_lite.types import Datum, TensorData
 
@@ -23,7 +24,8 @@ def checked_batch(data: Iterable[Datum], operation: str) -> list[Datum]:
     Raises:
         TypeError: ``data`` is no list, an element is not a ``Datum``, or a tensor has a dtype that
             cannot be right.
-        ValueError: The batch is empty, or lengths do not match; the text names the field.
+        ValueError: The batch is empty, lengths do not match, or a value is NaN; the text names the
+            field.
     """
     if not isinstance(data, Iterable):
         raise TypeError(f"{operation}: data must be a list of Datum, not a {type(data).__name__}.")
@@ -34,7 +36,10 @@ def checked_batch(data: Iterable[Datum], operation: str) -> list[Datum]:
         if not isinstance(datum, Datum):
             raise TypeError(f"{operation}: data[{i}] is a {type(datum).__name__}, not a Datum.")
         _check(datum, f"{operation}: data[{i}]")
-    return [Datum(datum.model_input, datum.loss_fn_inputs) for datum in batch]
+    return [
+        Datum(d.model_input, d.loss_fn_inputs, d.model_input_spans, d.loss_fn_input_spans)
+        for d in batch
+    ]
 
 
 def _check(datum: Datum, where: str) -> None:
@@ -44,6 +49,9 @@ def _check(datum: Datum, where: str) -> None:
                 f"{where}.loss_fn_inputs[{name!r}] is a {type(tensor).__name__}; assign a "
                 "TensorData, or make a new Datum."
             )
+        # A sum is the quickest look at all values; infinities of both signs make it NaN as well.
+        if tensor.dtype == "float32" and isnan(sum(tensor.buffer)):
+            _check_no_nan(tensor, f"{where}.loss_fn_inputs[{name!r}]")
     targets = datum.loss_fn_inputs.get("target_tokens")
     if targets is None:
         return
@@ -57,6 +65,12 @@ def _check(datum: Datum, where: str) -> None:
         values = datum.loss_fn_inputs.get(name)
         if values is not None:
             _check_like(values, targets, f"{where}.loss_fn_inputs[{name!r}]")
+
+
+def _check_no_nan(tensor: TensorData, where: str) -> None:
+    for i, value in enumerate(tensor.buffer):
+        if isnan(value):
+            raise ValueError(f"{where}[{i}] is NaN, which would make every weight NaN.")
 
 
 def _check_positions(datum: Datum, targets: TensorData, where: str) -> None:

@@ -13,8 +13,12 @@ import msgspec
 
 from tinker_lite.errors import DecodeError
 from tinker_lite.http import Request
-from tinker_lite.protocol.endpoints import BY_NAME, ENDPOINTS, Endpoint
+from tinker_lite.protocol.endpoints import BY_NAME, ENDPOINTS, TRAINING_FORWARD, Endpoint
+from tinker_lite.protocol.replies import PROTOBUF
+from tinker_lite.types import ForwardRequest
+from tinker_lite.wire.content import content_decoder
 from tinker_lite.wire.json import decode_json, to_plain
+from tinker_lite.wire.protobuf import decode_forward_backward_request
 
 __all__ = ["API_ROOT", "CapturedCall", "capture", "row"]
 
@@ -77,19 +81,26 @@ def capture(request: Request) -> CapturedCall:
     """
     parts = urlsplit(request.url)
     endpoint, path_values = _find(request.method, parts.path)
+    body = _body(request, endpoint)
+    if isinstance(body, ForwardRequest):  # which has no path of its own in protobuf
+        endpoint = TRAINING_FORWARD
     return CapturedCall(
         request=request,
         endpoint=endpoint,
         path_values=path_values,
         query=dict(parse_qsl(parts.query, keep_blank_values=True)),
-        body=_body(cast("bytes", request.body), endpoint),
+        body=body,
     )
 
 
-def _body(raw: bytes, endpoint: Endpoint | None) -> object:
+def _body(request: Request, endpoint: Endpoint | None) -> object:
+    raw = cast("bytes", request.body)
     if endpoint is not None and endpoint.request is not None:
         request_type: type[object] = endpoint.request
         try:
+            if endpoint.protobuf_path and request.headers.get("content-type") == PROTOBUF:
+                coding = request.headers.get("content-encoding", "")
+                return decode_forward_backward_request(content_decoder(coding).whole(raw))
             return decode_json(raw, request_type)
         except DecodeError as error:
             raise DecodeError(f"The body sent to {endpoint.name} does not fit. {error}") from error

@@ -10,34 +10,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from typing import TypeGuard, cast
+from typing import TYPE_CHECKING, TypeGuard, cast
 from urllib.parse import parse_qsl, quote_plus, urlsplit, urlunsplit
 
-from tinker_lite.headers import SECRET_HEADERS, Headers
+from tinker_lite.safety import CREDENTIAL, is_secret
 from tinker_lite.testing.captured import API_ROOT
 from tinker_lite.testing.differences import ANYTHING
 
-__all__ = ["Redactor"]
+if TYPE_CHECKING:
+    from tinker_lite.headers import Headers
 
-# Compared in lower case and without separators, so that apiKey, api_key and X-Api-Key are one.
-_SECRET_NAMES = frozenset(
-    {
-        "auth", "authorization", "bearer", "cookie", "credential", "credentials", "jwt", "passwd",
-        "password", "pjwt", "secret", "setcookie", "sig", "signature", "token",
-    }
-)  # fmt: skip
-_SECRET_ENDINGS = (
-    "accesskey", "accesstoken", "apikey", "apitoken", "authtoken", "bearertoken", "clientsecret",
-    "idtoken", "password", "privatekey", "refreshtoken", "secretkey", "securitytoken",
-    "sessiontoken",
-)  # fmt: skip
+__all__ = ["Redactor"]
 
 # In a query these also show that the URL is signed; X-Amz-... and X-Goog-... are the two clouds'.
 _SIGNING_NAMES = frozenset({"awsaccesskeyid", "googleaccessid", "keypairid", "key", "policy", "se"})
 _SIGNING_STARTS = ("xamz", "xgoog")
 
-# An API key as the service gives them out, or a JSON web token.
-_CREDENTIAL = re.compile(r"tml-[\w.-]{16,}|eyJ[\w-]+\.[\w-]+\.[\w-]*")
 _URL = re.compile(r"https?://\S+")
 
 # Shorter values would be found by chance in what is no secret.
@@ -52,23 +40,25 @@ class Redactor:
     """
 
     def __init__(self, names: Collection[str] = ()) -> None:
-        self._names = _SECRET_NAMES | {_folded(name) for name in names}
+        self._names = {_folded(name) for name in names}
         self._learned: set[str] = set()
 
     def learn(self, headers: Headers) -> None:
         """Remember the values of secret headers."""
         for name, value in headers:
-            if self._is_secret_header(name):
+            if self._is_secret(name):
                 words = {value, value.partition(" ")[2]}  # "Bearer abc" is known by "abc" too
                 self._learned |= {word for word in words if len(word) >= _MIN_LEARNED}
 
     def header(self, name: str, value: str) -> str:
         """The value of a header."""
-        if self._is_secret_header(name):
+        if self._is_secret(name):
             return ANYTHING
         if name.lower() in {"location", "content-location"}:
             parts = urlsplit(value)
-            return urlunsplit(parts._replace(query=self.query(parts.query, parts.path)))
+            host = parts.netloc.rpartition("@")[2]
+            query = self.query(parts.query, parts.path)
+            return urlunsplit(parts._replace(netloc=host, query=query))
         return self.text(value)
 
     def query(self, query: str, path: str) -> str:
@@ -105,7 +95,7 @@ class Redactor:
             return [self.plain(item, name) for item in cast("list[object]", value)]
         if not isinstance(value, str) or not value:
             return value
-        if self._is_secret(name) or _CREDENTIAL.fullmatch(value):
+        if self._is_secret(name) or CREDENTIAL.fullmatch(value):
             return ANYTHING
         return self._signed_url(value) if _URL.fullmatch(value) else value
 
@@ -123,12 +113,8 @@ class Redactor:
         query = "&".join(f"{quote_plus(name)}={ANYTHING}" for name, _ in pairs)
         return urlunsplit(parts._replace(netloc=host, query=query))
 
-    def _is_secret_header(self, name: str) -> bool:
-        return name.lower() in SECRET_HEADERS or self._is_secret(name)
-
     def _is_secret(self, name: str) -> bool:
-        folded = _folded(name)
-        return folded in self._names or folded.endswith(_SECRET_ENDINGS)
+        return is_secret(name) or _folded(name) in self._names
 
 
 def _folded(name: str) -> str:

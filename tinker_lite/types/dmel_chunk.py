@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from tinker_lite.types._base import Variant
+from tinker_lite.types.property_info import PropertyInfo
 
 __all__ = ["DmelChunk"]
 
@@ -21,7 +24,7 @@ class DmelChunk(Variant, frozen=True, kw_only=True, tag="dmel"):
     Source: protocol section 3.1.
     """
 
-    dmel: bytes
+    dmel: Annotated[bytes, PropertyInfo(format="base64")]
 
     def __post_init__(self) -> None:
         """Refuse base64 text: it is made while encoding."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from tinker_lite.types._base import Variant
+from tinker_lite.types.property_info import PropertyInfo
 
 __all__ = ["ImageAssetPointerChunk", "ImageChunk"]
 
@@ -31,7 +32,7 @@ class ImageChunk(Variant, frozen=True, kw_only=True, tag="image"):
     Source: protocol section 3.1.
     """
 
-    data: bytes
+    data: Annotated[bytes, PropertyInfo(format="base64")]
     format: Literal["png", "jpeg"]
     expected_tokens: int | None = None
 

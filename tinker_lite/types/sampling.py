@@ -64,13 +64,13 @@ class SamplingParams:
         max_tokens: int | None = None,
         seed: int | None = None,
         stop: str | Sequence[str] | Sequence[int] | None = None,
-        temperature: float = 1,
+        temperature: float = 1.0,
         top_k: int = -1,
-        top_p: float = 1,
+        top_p: float = 1.0,
         **unknown: object,
     ) -> None:
         del unknown
-        given = (max_tokens, seed, _checked_stop(stop), temperature, top_k, top_p)
+        given = (max_tokens, seed, _checked_stop(stop), _real(temperature), top_k, _real(top_p))
         for name, value in zip(_PARAMS, given, strict=True):
             object.__setattr__(self, name, value)
 
@@ -119,9 +119,14 @@ class _SamplingFields(Wire, frozen=True, kw_only=True):
     max_tokens: int | None = None
     seed: int | None = None
     stop: str | list[str | int] | None = None
-    temperature: float = 1
+    temperature: float = 1.0
     top_k: int = -1
-    top_p: float = 1
+    top_p: float = 1.0
+
+
+def _real(value: Any) -> Any:
+    """A whole number as the float it stands for; what is no number is the server's to refuse."""
+    return float(value) if isinstance(value, int) else value
 
 
 def _checked_stop(stop: Any) -> str | Sequence[str] | Sequence[int] | None:

@@ -185,8 +185,8 @@ class OptimStepResponse(Answer, frozen=True, kw_only=True):
     metrics: dict[str, float] | None = None
 
 
-def adam_params(value: AdamParams | Mapping[str, Any]) -> AdamParams:
-    """Adam settings from an ``AdamParams`` or a mapping of its fields.
+def checked_optim_params(value: OptimParams | Mapping[str, Any]) -> OptimParams:
+    """Settings of a step from what a caller gives; a mapping without ``type`` is Adam's.
 
     Raises:
         TypeError: Another type, or a field Adam does not have.
@@ -194,5 +194,14 @@ def adam_params(value: AdamParams | Mapping[str, Any]) -> AdamParams:
     if isinstance(value, AdamParams):
         return value
     if isinstance(value, Mapping):
-        return AdamParams(**value)
+        return dict(value) if "type" in value else AdamParams(**value)
     raise TypeError(f"optim_step: adam_params must be AdamParams, not {type(value).__name__}.")
+
+
+def optim_step_request(
+    params: OptimParams, model_id: str, seq_id: int
+) -> OptimStepRequest | OptimizerStepRequest:
+    """The body of a step, which has a form for Adam and one for every other family."""
+    if isinstance(params, AdamParams):
+        return OptimStepRequest(adam_params=params, model_id=model_id, seq_id=seq_id)
+    return OptimizerStepRequest(optimizer_params=params, model_id=model_id, seq_id=seq_id)

@@ -16,8 +16,8 @@ from typing import IO, Annotated, Any, Literal, TypeAlias, TypeVar, Union, cast
 
 import msgspec
 
+from tinker_lite.types.property_info import PropertyFormat, PropertyInfo
 from tinker_lite.wire.class_fields import DeclaredField, declared_fields, has_fields, tag_of
-from tinker_lite.wire.property_info import PropertyFormat, PropertyInfo
 
 __all__ = [
     "UNTYPED",
@@ -59,6 +59,12 @@ class Plain(msgspec.Struct, frozen=True):
     python_type: type | None = None
     format: Format | None = None
     literals: tuple[object, ...] = ()
+
+    @property
+    def needs_transform(self) -> bool:
+        """Whether the mark asks for more than JSON encoders do: they write bytes as base64."""
+        kind = None if self.format is None else self.format.kind
+        return kind is not None and not (kind == "base64" and self.python_type is bytes)
 
 
 class ListOf(msgspec.Struct, frozen=True):
@@ -147,7 +153,7 @@ class Record:
 
     @functools.cached_property
     def is_marked(self) -> bool:
-        """Whether the class, or a type inside it, says how to write a field."""
+        """Whether the class, or a type inside it, has marks that a JSON encoder cannot obey."""
         seen: dict[int, Plan] = {}
         waiting: list[Plan] = [self]
         while waiting:
@@ -155,7 +161,7 @@ class Record:
             if id(plan) in seen:
                 continue
             seen[id(plan)] = plan
-            if isinstance(plan, Plain) and plan.format is not None:
+            if isinstance(plan, Plain) and plan.needs_transform:
                 return True
             if isinstance(plan, Record) and any(f.is_aliased for f in plan.fields.values()):
                 return True

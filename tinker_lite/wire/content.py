@@ -133,6 +133,17 @@ class ContentDecoder:
         if self._n_in and not all(coding.complete for coding in self._codings):
             raise DecodeError("The compressed body ends before its end.")
 
+    def whole(self, body: bytes) -> bytes:
+        """A body that is there in one piece, decoded.
+
+        Raises:
+            LimitExceeded: It unpacks to more than is allowed.
+            DecodeError: It is not in this coding, or cut short.
+        """
+        content = b"".join(self.feed(body))
+        self.finish()
+        return content
+
 
 def _through(codings: list[_Coding], data: bytes) -> Iterator[bytes]:
     if not codings:
