@@ -15,6 +15,7 @@ from tinker_lite.wire.json import encode_json
 TINY = "tinker-lite/tiny-random"
 URL = "http://local.invalid/api/v1"
 JSON = Headers([("Content-Type", "application/json")])
+PROTOBUF = "application/x-protobuf"
 
 
 def request(
@@ -46,13 +47,17 @@ class Driver:
         self.service = service
         self.transport = LocalTransport(service)
 
-    def send(self, method: str, path: str, body: object = None) -> Response:
+    def send(
+        self, method: str, path: str, body: object = None, *, headers: Headers = JSON
+    ) -> Response:
         """Send a request and return the open response."""
-        return self.transport.send(request(method, path, body))
+        return self.transport.send(request(method, path, body, headers=headers))
 
-    def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+    def ask(
+        self, method: str, path: str, body: object = None, *, headers: Headers = JSON
+    ) -> tuple[int, Any]:
         """Send a request and return status and parsed body."""
-        response = self.send(method, path, body)
+        response = self.send(method, path, body, headers=headers)
         assert response.headers.get("content-length") not in {None, "0"}
         return response.status, msgspec.json.decode(response.read())
 

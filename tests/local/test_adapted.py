@@ -250,28 +250,14 @@ def test_a_snapshot_is_not_reached_by_later_steps() -> None:
     model = AdaptedModel(BASE, SPEC)
     prompt, params = np.array([72, 105]), DecodingParams(max_tokens=8, seed=1, stop=[])
     snapshot = model.snapshot()
-    scores = snapshot.prompt_logprobs(prompt)
+    scores = snapshot.score_prompt(prompt)
     tokens = snapshot.generate(prompt, params, 2)[1].tokens
-    assert scores == base_snapshot(BASE).prompt_logprobs(prompt)
+    assert np.array_equal(scores, base_snapshot(BASE).score_prompt(prompt))
     model.forward_backward(batch())
     model.optim_step(STEP)
-    assert snapshot.prompt_logprobs(prompt) == scores
+    assert np.array_equal(snapshot.score_prompt(prompt), scores)
     assert np.array_equal(snapshot.generate(prompt, params, 2)[1].tokens, tokens)
-    assert model.snapshot().prompt_logprobs(prompt) != scores
-
-
-def test_prompt_scores_begin_with_none() -> None:
-    """The first token has nothing before it; the best of the top k leads its list."""
-    snapshot = base_snapshot(BASE)
-    first, *scores = snapshot.prompt_logprobs(np.array([1, 2, 3]))
-    top_first, *tops = snapshot.topk_prompt_logprobs(np.array([1, 2, 3]), 256)
-    assert first is None
-    assert top_first is None
-    assert len(scores) == len(tops) == 2
-    for token, score, top in zip([2, 3], scores, tops, strict=True):
-        assert top is not None
-        assert dict(top)[token] == score
-        assert [s for _, s in top] == sorted((s for _, s in top), reverse=True)
+    assert not np.array_equal(model.snapshot().score_prompt(prompt), scores)
 
 
 @pytest.mark.parametrize(
@@ -308,7 +294,7 @@ def test_a_model_that_has_diverged_says_so() -> None:
     snapshot, prompt = model.snapshot(), np.array([1, 2])
     for use in (
         lambda: model.forward_backward(batch()),
-        lambda: snapshot.prompt_logprobs(prompt),
+        lambda: snapshot.score_prompt(prompt),
         lambda: snapshot.generate(prompt, DecodingParams()),
     ):
         with pytest.raises(ValueError, match="model: has diverged, its logits are not finite"):

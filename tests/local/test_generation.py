@@ -14,7 +14,8 @@ from tinker_lite.local.generation import (
     draw_tokens,
     generate,
     log_softmax,
-    prompt_logprobs,
+    score_prompt,
+    top_rows,
 )
 from tinker_lite.local.transformer import forward
 
@@ -181,21 +182,33 @@ def test_equally_likely_tokens_rank_by_id() -> None:
 
 
 def test_prompts_are_scored_place_by_place() -> None:
-    """Each token but the first has its log-probability, and the likeliest tokens in order."""
-    own, ids, best = prompt_logprobs(SHAPE, WEIGHTS, PROMPT, top_k=3)
-    table = log_softmax(forward(SHAPE, WEIGHTS, PROMPT[None])[0])[:-1]
-    np.testing.assert_allclose(own, table[np.arange(15), PROMPT[1:]], atol=1e-5)
-    assert ids.shape == best.shape == (15, 3)
-    assert np.array_equal(ids[:, 0], table.argmax(axis=1))
-    assert (np.diff(best, axis=1) <= 0).all()
-    np.testing.assert_allclose(best, np.take_along_axis(table, ids, axis=1), atol=1e-5)
+    """Each place but the first has the log-probabilities of all tokens."""
+    table = score_prompt(SHAPE, WEIGHTS, PROMPT)
+    expected = log_softmax(forward(SHAPE, WEIGHTS, PROMPT[None])[0])[:-1]
+    np.testing.assert_allclose(table, expected, atol=1e-5)
+
+
+def test_the_likeliest_tokens_come_in_order() -> None:
+    """Best first, ties by id; none if none are asked for."""
+    logprobs = np.log(np.array([[0.1, 0.6, 0.3], [0.4, 0.2, 0.4]], np.float32))
+    rows = top_rows(logprobs, 2)
+    assert [[token for token, _ in row] for row in rows] == [[1, 2], [0, 2]]
+    assert rows[0] == [(1, float(logprobs[0, 1])), (2, float(logprobs[0, 2]))]
+    assert top_rows(logprobs, 0) == [[], []]
+
+
+def test_the_likeliest_tokens_are_reported_as_they_were_drawn_from() -> None:
+    """Each place of a text has its own; the greedy one leads, and the drawn one is its logprob."""
+    params = DecodingParams(max_tokens=5, temperature=0.0, stop=[])
+    for sequence in generate(SHAPE, WEIGHTS, PROMPT, params, 2, n_top=3):
+        assert [len(row) for row in sequence.tops] == [3] * 5
+        first = [row[0] for row in sequence.tops]
+        assert first == list(zip(sequence.tokens, sequence.logprobs, strict=True))
 
 
 def test_a_prompt_of_one_token_has_nothing_to_score() -> None:
     """There is no token before the first."""
-    own, ids, _ = prompt_logprobs(SHAPE, WEIGHTS, np.array([65]), top_k=2)
-    assert own.shape == (0,)
-    assert ids.shape == (0, 2)
+    assert score_prompt(SHAPE, WEIGHTS, np.array([65])).shape == (0, 256)
 
 
 @pytest.mark.parametrize(
@@ -221,12 +234,9 @@ def test_an_unusable_prompt_is_refused(prompt: list[Any], message: str) -> None:
 def test_a_prompt_as_long_as_the_context_can_be_scored_but_no_longer() -> None:
     """Scoring needs no room for another token."""
     full = np.ones(256, np.int64)
-    own, _, _ = prompt_logprobs(SHAPE, WEIGHTS, full, 0)
-    assert own.shape == (255,)
+    assert score_prompt(SHAPE, WEIGHTS, full).shape == (255, 256)
     with pytest.raises(ValueError, match="prompt: has 257 tokens; the context is 256 tokens"):
-        prompt_logprobs(SHAPE, WEIGHTS, np.ones(257, np.int64), 0)
-    with pytest.raises(ValueError, match="topk_prompt_logprobs: must be 0 to 256, got 257"):
-        prompt_logprobs(SHAPE, WEIGHTS, full, 257)
+        score_prompt(SHAPE, WEIGHTS, np.ones(257, np.int64))
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,16 @@ from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
+import msgspec
 import pytest
 
-from tests.local.service_driver import Driver
-from tinker_lite.local import LocalService, ServiceSettings, server
+from tests.local.service_driver import PROTOBUF, Driver, datum, pass_body, request
+from tinker_lite.local import AsyncLocalTransport, LocalService, ServiceSettings, server
 from tinker_lite.local.server import serve
+from tinker_lite.wire.protobuf import (
+    decode_forward_backward_output,
+    encode_forward_backward_request,
+)
 
 BOUND_S = 15.0
 
@@ -109,6 +114,30 @@ async def test_training_over_http_gives_the_same_numbers(service: LocalService) 
         poll = ("POST", "/api/v1/retrieve_future", body)
         [(status, _, result)] = await in_thread(partial(exchange, url, poll))
     assert (status, result) == (200, driver.result(submission))
+
+
+async def test_a_pass_in_protobuf_over_http(service: LocalService) -> None:
+    """Passes go in and results come out in protobuf over HTTP and async, as in process."""
+    driver = Driver(service)
+    example = datum(b"the quick brown fox")
+    body = bytes(encode_forward_backward_request(pass_body(driver.model(), 1, example)))
+    head = f"Host: x\r\nConnection: close\r\nContent-Type: {PROTOBUF}\r\nAccept: {PROTOBUF}\r\n"
+    start = f"POST /api/v1/forward_backward HTTP/1.1\r\n{head}Content-Length: {len(body)}\r\n\r\n"
+    async with serving(service) as url:
+        answer = await in_thread(partial(raw_exchange, url, start.encode() + body))
+        submission = json.loads(answer.partition(b"\r\n\r\n")[2])
+        poll = json.dumps({"request_id": submission["request_id"]})
+        lines = head.replace(f"Content-Type: {PROTOBUF}", "Content-Type: application/json")
+        start = f"POST /api/v1/retrieve_future HTTP/1.1\r\n{lines}Content-Length: {len(poll)}"
+        over_http = await in_thread(partial(raw_exchange, url, f"{start}\r\n\r\n{poll}".encode()))
+    asked = request("POST", "/retrieve_future", poll.encode())
+    asked = msgspec.structs.replace(asked, headers=asked.headers.merged([("Accept", PROTOBUF)]))
+    response = await AsyncLocalTransport(service).send(asked)
+    in_process = await response.read()
+    assert over_http.partition(b"\r\n\r\n")[2] == in_process
+    output = decode_forward_backward_output(in_process)
+    expected = driver.result(submission)["loss_fn_outputs"][0]["logprobs"]["data"]
+    assert output.loss_fn_outputs[0]["logprobs"].data == expected
 
 
 async def test_a_poll_over_http_waits_and_then_says_not_yet() -> None:

@@ -10,12 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.local.service_driver import TINY, Driver, datum
+from tests.local.service_driver import TINY, Driver, datum, sample_body
 from tinker_lite import types as t
+from tinker_lite.http import Headers
 from tinker_lite.local import LocalService, ServiceSettings
+from tinker_lite.local.exchange import Call
 from tinker_lite.local.jobs import perform
 from tinker_lite.local.promises import Promise
+from tinker_lite.local.service import HANDLERS
+from tinker_lite.local.state import State
+from tinker_lite.local.store import Store
 from tinker_lite.local.turns import Turns
+from tinker_lite.protocol.endpoints import BY_NAME
 from tinker_lite.wire.json import encode_json
 
 
@@ -67,6 +73,41 @@ def test_a_fault_of_ours_is_not_the_users(caplog: pytest.LogCaptureFixture) -> N
         perform(promise, broken)
     assert promise.reply().body == (b'{"error":"OSError: the disk is full","category":"server"}')
     assert "Request r-1 failed" in caplog.text
+
+
+def test_a_cancelled_sample_is_not_drawn(tmp_path: Path) -> None:
+    """A sample that nobody wants fails as cancelled, and its work is not begun."""
+    state = State(ServiceSettings(), Store(tmp_path, is_lasting=False))
+    promise = state.ledger.promise(None, b"")
+    name = promise.request_id
+    promise.submission = t.UntypedAPIFuture(request_id=name, sample_sequence_ids=[f"{name}:0"])
+    cancel = Call(
+        endpoint=BY_NAME["futures.cancel"],
+        values={},
+        query={},
+        headers=Headers(),
+        body=encode_json({"request_id": name}),
+        base_url="",
+    )
+    HANDLERS["futures.cancel"](state, cancel)
+    begun: list[str] = []
+    perform(promise, lambda: begun.append("drawn"))
+    assert begun == []
+    assert promise.reply().body == b'{"error":"The request was cancelled.","category":"user"}'
+
+
+def test_cancelling_is_harmless_otherwise() -> None:
+    """Training goes on, for it has no cancel; a sample that is there stays."""
+    with LocalService() as service:
+        driver = Driver(service)
+        step = driver.step(driver.model(), 1)
+        sample = driver.post("/asample", sample_body(None, base_model=TINY))
+        drawn = driver.result(sample)
+        for submission in (step, sample):
+            assert driver.post("/cancel_future", {"request_id": submission["request_id"]}) == {}
+        assert "metrics" in driver.result(step)
+        assert driver.result(sample) == drawn
+        assert "'nobody'" in driver.refused(404, "/cancel_future", {"request_id": "nobody"})
 
 
 ENDING = """

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -14,6 +15,13 @@ def sampler(driver: Driver, session_id: str, seq_id: int = 0, **weights: object)
     body = {"session_id": session_id, "sampling_session_seq_id": seq_id, **weights}
     made: str = driver.post("/create_sampling_session", body)["sampling_session_id"]
     return made
+
+
+def targets(
+    tokens: Sequence[int], shape: Sequence[int] | None = (8, 2), dtype: t.TensorDtype = "int64"
+) -> t.TensorData:
+    """Tokens to be scored along the prompt of nine."""
+    return t.TensorData(tokens, dtype, shape)
 
 
 def test_a_base_model_is_sampled(driver: Driver) -> None:
@@ -64,6 +72,64 @@ def test_only_the_last_prompt_logprobs(driver: Driver) -> None:
     """Earlier places are blank when only the last n are asked for."""
     result = driver.sample(None, base_model=TINY, prompt_logprobs=True, prompt_logprobs_last_n=2)
     assert [score is None for score in result["prompt_logprobs"]] == [True] * 7 + [False] * 2
+
+
+def test_the_likeliest_tokens_of_what_is_sampled(driver: Driver) -> None:
+    """Each sampled token has the likeliest ones at its place, which greedy sampling follows."""
+    result = driver.sample(
+        None, base_model=TINY, topk_sample_logprobs=2, params={"temperature": 0.0}
+    )
+    sequence = result["sequences"][0]
+    assert [len(row) for row in sequence["topk_logprobs"]] == [2] * 6
+    drawn = zip(sequence["tokens"], sequence["logprobs"], strict=True)
+    assert [row[0] for row in sequence["topk_logprobs"]] == [list(pair) for pair in drawn]
+
+
+def test_prompt_alternatives_are_the_likeliest_tokens(driver: Driver) -> None:
+    """They come as two tensors, without the first place, and agree with the top k."""
+    result = driver.sample(None, base_model=TINY, prompt_alt_tokens_k=3, topk_prompt_logprobs=3)
+    tokens, logprobs = (
+        t.TensorData(**result["prompt_alt_tokens"][name]) for name in ("tokens", "logprobs")
+    )
+    rows = result["topk_prompt_logprobs"][1:]
+    assert (tokens.dtype, tokens.shape) == ("int64", [8, 3])
+    assert tokens.tolist() == [[token for token, _ in row] for row in rows]
+    assert (logprobs.dtype, logprobs.shape) == ("float32", [8, 3])
+    assert logprobs.tolist() == [[logprob for _, logprob in row] for row in rows]
+
+
+def test_any_token_of_a_prompt_can_be_scored(driver: Driver) -> None:
+    """Targets are answered in their own layout, dense or sparse; the prompt's own are known."""
+    prompt = b"the quick"
+    own = driver.sample(None, base_model=TINY, prompt_logprobs=True)["prompt_logprobs"][1:]
+    dense = targets([token for pair in zip(prompt[1:], b"abcdefgh", strict=True) for token in pair])
+    sparse = t.TensorData([*prompt[3:]], "int64", [8, 2], [0, 0, 0, 1, 2, 3, 4, 5, 6], [1] * 6)
+    scores = [
+        driver.sample(None, base_model=TINY, target_prompt_logprobs=one)["target_prompt_logprobs"]
+        for one in (dense, sparse)
+    ]
+    assert [score["dtype"] for score in scores] == ["float32"] * 2
+    assert [score["shape"] for score in scores] == [[8, 2]] * 2
+    assert scores[0]["data"][::2] == own
+    assert scores[1]["data"] == own[2:]
+    assert scores[1]["sparse_crow_indices"] == sparse.sparse_crow_indices
+    assert scores[1]["sparse_col_indices"] == sparse.sparse_col_indices
+
+
+def test_a_prompt_of_one_token_has_nothing_to_score(driver: Driver) -> None:
+    """Lists then hold a blank place, and tensors no rows."""
+    result = driver.sample(
+        None,
+        base_model=TINY,
+        prompt=b"x",
+        prompt_logprobs=True,
+        topk_prompt_logprobs=2,
+        prompt_alt_tokens_k=2,
+        target_prompt_logprobs=targets([], [0, 2]),
+    )
+    assert (result["prompt_logprobs"], result["topk_prompt_logprobs"]) == ([None], [None])
+    assert result["prompt_alt_tokens"]["tokens"]["shape"] == [0, 2]
+    assert result["target_prompt_logprobs"]["data"] == []
 
 
 def test_stop_and_length(driver: Driver) -> None:
@@ -170,7 +236,13 @@ def test_sampling_does_not_wait_for_training() -> None:
         ({"prompt": b"x" * 256}, "context is 256"),
         ({"num_samples": 0}, "num_samples"),
         ({"topk_prompt_logprobs": 257}, "topk_prompt_logprobs"),
-        ({"prompt_alt_tokens_k": 2}, "prompt_alt_tokens_k"),
+        ({"topk_sample_logprobs": -1}, "topk_sample_logprobs"),
+        ({"prompt_alt_tokens_k": 257}, "prompt_alt_tokens_k"),
+        ({"prompt_logprobs_last_n": -1}, "prompt_logprobs_last_n"),
+        ({"target_prompt_logprobs": targets([7] * 16, [8, 2], "float32")}, "must be int64"),
+        ({"target_prompt_logprobs": targets([7] * 18, [9, 2])}, "8 rows"),
+        ({"target_prompt_logprobs": targets([7] * 8, None)}, "8 rows"),
+        ({"target_prompt_logprobs": targets([256] * 8, [8, 1])}, "not in 0 to 255"),
         ({"base_model": "no/such"}, "'no/such'"),
         ({"base_model": None}, "base_model or model_path"),
         ({"base_model": None, "model_path": "tinker://a/b"}, "tinker://<run>/<kind>/<name>"),

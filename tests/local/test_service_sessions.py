@@ -5,12 +5,13 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.local.service_driver import TINY, Driver, pass_body, request, sample_body, step_body
+from tests.local.service_driver import TINY, Driver, sample_body, step_body
 from tinker_lite.errors import ConfigError, TransportClosed
-from tinker_lite.local import LocalService, LocalTransport, open_service
+from tinker_lite.local import LocalService, ServiceSettings, open_service
 from tinker_lite.local.promises import Promise
 from tinker_lite.wire.json import encode_json
 
@@ -84,19 +85,47 @@ def test_unknown_paths_and_methods(driver: Driver) -> None:
     assert driver.get("http://local.invalid/pre/fix/api/v1/healthz") == {"status": "ok"}
 
 
-def test_only_json_is_read(service: LocalService) -> None:
-    """Another media type or coding is 415, which no client takes for something that passes."""
-    transport = LocalTransport(service)
-    body = pass_body("m", 1)
-    for name, value in (
-        ("Content-Type", "application/x-protobuf"),
-        ("Content-Encoding", "zstd"),
-    ):
-        asked = request("POST", "/forward_backward", body)
-        changed = request(
-            "POST", "/forward_backward", body, headers=asked.headers.merged([(name, value)])
-        )
-        assert transport.send(changed).status == 415
+def test_a_session_says_what_it_holds(driver: Driver) -> None:
+    """Its models, samplers and names are told, also once it is finished."""
+    body = {"sdk_version": "0.38.0", "user_metadata": {"a": "b"}, "display_name": "mine"}
+    session_id = driver.post("/create_session", body)["session_id"]
+    model_id = driver.model(session_id)
+    saved = driver.save_for_sampler(model_id, 1, sampling_session_seq_id=0)
+    driver.model()
+    expected = {
+        "training_run_ids": [model_id],
+        "sampler_ids": [saved["sampling_session_id"]],
+        "user_metadata": {"a": "b"},
+        "display_name": "mine",
+    }
+    assert driver.get(f"/sessions/{session_id}") == expected
+    driver.post(f"/sessions/{session_id}/finish", {"reason": {"type": "success"}})
+    assert driver.get(f"/sessions/{session_id}") == expected
+    assert "'nobody'" in driver.refused(404, "/sessions/nobody", method="GET")
+
+
+def test_sessions_are_listed_newest_first(driver: Driver) -> None:
+    """In pages, as their limit and offset say."""
+    ids = [driver.session() for _ in range(3)]
+    assert driver.get("/sessions")["sessions"] == ids[::-1]
+    assert driver.get("/sessions?limit=1&offset=1")["sessions"] == [ids[1]]
+    assert "limit" in driver.refused(400, "/sessions?limit=x", method="GET")
+
+
+def test_compression_is_asked_for_by_setting() -> None:
+    """The service tells clients to compress passes when it is set to."""
+    with LocalService(settings=ServiceSettings(proto_compress_fwdbwd=True)) as service:
+        driver = Driver(service)
+        asked = {"sdk_version": "0.38.0"}
+        assert driver.post("/client/config", asked) == {"proto_compress_fwdbwd": True}
+        assert driver.post("/client/dynamic_config", asked) == {}
+
+
+def test_telemetry_is_accepted_whatever_it_is(driver: Driver) -> None:
+    """Old clients send a refused batch for ever, so that none is."""
+    batch: dict[str, Any] = {"events": [], "session_id": "nobody"}
+    for body in (batch, b"{"):
+        assert driver.post("/telemetry", body) == {"status": "accepted"}
 
 
 @pytest.mark.parametrize("missing", ["numpy", "safetensors"])

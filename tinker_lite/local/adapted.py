@@ -17,7 +17,7 @@ from tinker_lite.local.generation import (
     DecodingParams,
     GeneratedSequence,
     generate,
-    prompt_logprobs,
+    score_prompt,
 )
 from tinker_lite.local.lora import (
     LoraSpec,
@@ -45,31 +45,14 @@ class ModelSnapshot:
     weights: Weights
 
     def generate(
-        self, prompt: AnyArray, params: DecodingParams, num_samples: int = 1
+        self, prompt: AnyArray, params: DecodingParams, num_samples: int = 1, n_top: int = 0
     ) -> list[GeneratedSequence]:
         """Continue a prompt; see ``generation.generate``."""
-        return generate(self.shape, self.weights, np.asarray(prompt), params, num_samples)
+        return generate(self.shape, self.weights, np.asarray(prompt), params, num_samples, n_top)
 
-    def prompt_logprobs(self, prompt: AnyArray) -> list[float | None]:
-        """Return the log-probability of each prompt token given those before; None for the first.
-
-        Raises:
-            ValueError: The prompt is empty, too long, or holds a token out of range.
-        """
-        own, _, _ = prompt_logprobs(self.shape, self.weights, np.asarray(prompt), 0)
-        return [None, *map(float, own)]
-
-    def topk_prompt_logprobs(
-        self, prompt: AnyArray, k: int
-    ) -> list[list[tuple[int, float]] | None]:
-        """Return the k likeliest tokens at each place, best first; None for the first place.
-
-        Raises:
-            ValueError: As ``prompt_logprobs``, or k is out of range.
-        """
-        _, ids, logprobs = prompt_logprobs(self.shape, self.weights, np.asarray(prompt), k)
-        rows = zip(ids.tolist(), logprobs.tolist(), strict=True)
-        return [None, *(list(zip(*row, strict=True)) for row in rows)]
+    def score_prompt(self, prompt: AnyArray) -> FloatArray:
+        """Score a prompt; see ``generation.score_prompt``."""
+        return score_prompt(self.shape, self.weights, np.asarray(prompt))
 
 
 def base_snapshot(base: BaseModel) -> ModelSnapshot:

@@ -66,7 +66,8 @@ class AsyncLocalTransport:
         answer = await off_the_loop(partial(begin, self._service, request, body), len(body))
         if isinstance(answer, Promise):
             await self._wait(answer, request.timeout)
-            answer = await off_the_loop(partial(self._service.answer, answer), answer.size_bytes)
+            kept = partial(self._service.answer, answer, request.headers)
+            answer = await off_the_loop(kept, answer.size_bytes)
         check_head(answer, request)
         if isinstance(answer.body, bytes):
             return AsyncResponse(answer.status, answer.headers, answer.body)

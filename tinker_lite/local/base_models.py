@@ -8,6 +8,8 @@ Both read bytes: token i is byte i, and byte 0 ends a text.
 
 from __future__ import annotations
 
+import gzip
+import io
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from tinker_lite.local.layers import FloatArray
 
 END_OF_TEXT = 0  # token id
-WEIGHTS_PATH = Path(__file__).parent / "data" / "english_bytes.npz"
+WEIGHTS_PATH = Path(__file__).parent / "data" / "english_bytes.npz.gz"
 TINY_RANDOM_SHAPE = ModelShape(d_model=32, n_blocks=2, n_heads=2, d_mlp=64, context_length=256)
 ENGLISH_BYTES_SHAPE = ModelShape(d_model=128, n_blocks=3, n_heads=4, d_mlp=512, context_length=1024)
 TINY_RANDOM_SEED = 20260101  # any fixed number
@@ -77,7 +79,8 @@ def _random_weights(shape: ModelShape) -> dict[str, FloatArray]:
 
 def _read_weights(path: Path) -> dict[str, FloatArray]:
     """Read a weights file; the unembedding is the embedding."""
-    with np.load(path, allow_pickle=False) as file:
+    plain = io.BytesIO(gzip.decompress(path.read_bytes()))
+    with np.load(plain, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     weights: dict[str, FloatArray] = {}
     for name, array in arrays.items():

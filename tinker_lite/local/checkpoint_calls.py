@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import tinker_lite.types as t
 from tinker_lite.local.archives import Archive, archive_reply
-from tinker_lite.local.exchange import Call, Refusal, Reply, json_reply
+from tinker_lite.local.exchange import MAX_PAGE, Call, Refusal, Reply, json_reply
 from tinker_lite.local.model_calls import find_checkpoint
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CHECKPOINT_HANDLERS"]
 
-MAX_PAGE = 1000
 OWNER = "local"
 
 

@@ -1,26 +1,55 @@
 """What a handler is given, what it gives back, and how it says no.
 
-This is also the one place that knows media types: ``Call.read`` turns a body into a value and
-``json_reply`` a value into a body.
+This is also the one place that knows media types: ``Call.read`` and ``Call.read_pass`` turn a body
+into a value, ``json_reply`` and ``result_reply`` a value into a body.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
-from tinker_lite.errors import DecodeError
+from tinker_lite.errors import DecodeError, LimitExceeded
 from tinker_lite.http import HeaderPairs, Headers
+from tinker_lite.types import (
+    ForwardBackwardOutput,
+    ForwardBackwardRequest,
+    ForwardRequest,
+    SampleResponse,
+)
+from tinker_lite.wire.content import content_decoder
 from tinker_lite.wire.json import decode_json, encode_json
+from tinker_lite.wire.protobuf import (
+    decode_forward_backward_request,
+    encode_forward_backward_output,
+    encode_sample_response,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from tinker_lite.protocol.endpoints import Endpoint
 
-__all__ = ["Call", "Refusal", "Reply", "ServiceClosed", "json_reply"]
+__all__ = [
+    "MAX_BODY_BYTES",
+    "MAX_PAGE",
+    "Call",
+    "Refusal",
+    "Reply",
+    "ServiceClosed",
+    "json_reply",
+    "result_reply",
+    "too_large",
+]
 
 T = TypeVar("T")
+
+# Entries that a listing gives at once.
+MAX_PAGE = 1000
+PROTOBUF = "application/x-protobuf"
+# Of a request's body, packed and unpacked.
+MAX_BODY_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True)
@@ -34,8 +63,20 @@ class Reply:
 
 def json_reply(value: object, status: int = 200, headers: HeaderPairs = ()) -> Reply:
     """Make an answer whose body is the JSON of a struct or of plain values."""
-    body = encode_json(value)
-    pairs = (("content-type", "application/json"), ("content-length", str(len(body))))
+    return _reply(status, "application/json", encode_json(value), headers)
+
+
+def result_reply(result: object, accept: str) -> Reply:
+    """Make an answer of a result: in protobuf if the caller takes it and there is a message."""
+    if PROTOBUF in accept and isinstance(result, ForwardBackwardOutput):
+        return _reply(200, PROTOBUF, bytes(encode_forward_backward_output(result)))
+    if PROTOBUF in accept and isinstance(result, SampleResponse):
+        return _reply(200, PROTOBUF, bytes(encode_sample_response(result)))
+    return json_reply(result)
+
+
+def _reply(status: int, media_type: str, body: bytes, headers: HeaderPairs = ()) -> Reply:
+    pairs = (("content-type", media_type), ("content-length", str(len(body))))
     return Reply(status, Headers([*pairs, *headers]), body)
 
 
@@ -57,6 +98,11 @@ class Refusal(Exception):  # noqa: N818  it says what happened
         return json_reply({"detail": self.detail}, self.status, self.headers)
 
 
+def too_large() -> Refusal:
+    """The refusal of a body larger than ``MAX_BODY_BYTES``."""
+    return Refusal(413, f"The body is larger than the {MAX_BODY_BYTES} bytes allowed here.")
+
+
 class ServiceClosed(Exception):  # noqa: N818  it says what happened
     """The service no longer answers: it was closed, or belongs to another process."""
 
@@ -70,7 +116,7 @@ class Call:
         values: The path's placeholders, decoded.
         query: The query's parameters; the last of equal names counts.
         headers: The request headers.
-        body: The whole body.
+        body: The whole body, as it came.
         base_url: What stood before ``/api/v1``.
     """
 
@@ -81,22 +127,53 @@ class Call:
     body: bytes
     base_url: str
 
-    def read(self, type_: type[T]) -> T:
-        """Decode the body.
+    @cached_property
+    def content(self) -> bytes:
+        """The body without its content coding.
 
         Raises:
-            Refusal: 415 if it is not JSON as it is; 422 if it does not fit.
+            Refusal: 415, the coding is not known here; 413, the content is too large.
+            DecodeError: The body is not in that coding.
         """
-        media_type = self.headers.get("content-type", "application/json")
-        coding = self.headers.get("content-encoding", "identity")
-        if "json" not in media_type or coding != "identity":
-            raise Refusal(
-                415,
-                f"{self.endpoint.name}: this service reads application/json without a content "
-                f"coding, not {media_type} with {coding}.",
-            )
         try:
-            return decode_json(self.body, type_)
+            decoder = content_decoder(self.headers.get("content-encoding", ""), MAX_BODY_BYTES)
+        except DecodeError as error:
+            raise Refusal(415, f"{self.endpoint.name}: {error}") from error
+        try:
+            return decoder.whole(self.body)
+        except LimitExceeded as error:
+            raise too_large() from error
+
+    def read(self, type_: type[T]) -> T:
+        """Decode the body from JSON.
+
+        Raises:
+            Refusal: 415, it is something else, or in a coding that is not known; 413, it is too
+                large; 422, it does not fit.
+        """
+        if "json" not in self._media_type:
+            raise Refusal(
+                415, f"{self.endpoint.name} takes application/json, not {self._media_type}."
+            )
+        return self._decoded(partial(decode_json, type_=type_))
+
+    def read_pass(self) -> ForwardBackwardRequest | ForwardRequest:
+        """Decode a training pass, from protobuf or from JSON.
+
+        Raises:
+            Refusal: As ``read``.
+        """
+        if PROTOBUF not in self._media_type:
+            return self.read(ForwardBackwardRequest)
+        return self._decoded(decode_forward_backward_request)
+
+    @property
+    def _media_type(self) -> str:
+        return self.headers.get("content-type", "application/json")
+
+    def _decoded(self, decode: Callable[[bytes], T]) -> T:
+        try:
+            return decode(self.content)
         except DecodeError as error:
             raise Refusal(422, f"{self.endpoint.name}: {error}") from error
 

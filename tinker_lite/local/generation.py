@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tinker_lite.local.layers import FloatArray
+
+# Tokens and their log-probabilities, the likeliest first.
+TopRow: TypeAlias = "list[tuple[int, float]]"
 
 
 @dataclass(frozen=True)
@@ -77,12 +80,13 @@ class GeneratedSequence:
     """One sampled text.
 
     ``tokens`` int64 (n,) without the prompt but with what stopped it; ``logprobs`` float32 (n,);
-    ``stop_reason`` "stop" or "length".
+    ``stop_reason`` "stop" or "length"; ``tops`` the likeliest tokens at each place.
     """
 
     tokens: IntArray
     logprobs: FloatArray
     stop_reason: str
+    tops: list[TopRow]
 
 
 def check_prompt(
@@ -110,7 +114,12 @@ def check_prompt(
 
 @single_threaded_blas()
 def generate(
-    shape: ModelShape, weights: Weights, prompt: IntArray, params: DecodingParams, num_samples: int
+    shape: ModelShape,
+    weights: Weights,
+    prompt: IntArray,
+    params: DecodingParams,
+    num_samples: int,
+    n_top: int = 0,
 ) -> list[GeneratedSequence]:
     """Continue a prompt ``num_samples`` times.
 
@@ -123,6 +132,7 @@ def generate(
         prompt: Token ids (P,), at least one.
         params: How to sample. ``max_tokens`` None, or too many, ends at the context's end.
         num_samples: How many sequences, at least one.
+        n_top: How many of the likeliest tokens to report at each place.
 
     Raises:
         ValueError: The prompt is unusable or fills the context, or num_samples is below 1.
@@ -139,14 +149,14 @@ def generate(
     cache = cache.select(np.zeros(num_samples, np.intp))
     logits = logits.repeat(num_samples, axis=0)
     for _ in range(max_tokens - 1):
-        is_open = _extend_drafts([drafts[i] for i in running], logits, params)
+        is_open = _extend_drafts([drafts[i] for i in running], logits, params, n_top)
         if not is_open.all():
             running, cache = running[is_open], cache.select(np.flatnonzero(is_open))
         if not running.size:
             return [draft.finished() for draft in drafts]
         last = np.array([[drafts[i].tokens[-1]] for i in running])
         logits = forward(shape, weights, last, cache)[0]
-    _extend_drafts([drafts[i] for i in running], logits, params)
+    _extend_drafts([drafts[i] for i in running], logits, params, n_top)
     return [draft.finished() for draft in drafts]
 
 
@@ -155,18 +165,19 @@ class _Draft:
 
     def __init__(self, generator: np.random.Generator, stops: list[list[int]]) -> None:
         self.generator, self.tokens = generator, list[int]()
-        self._stops, self._logprobs = stops, list[float]()
+        self._stops, self._logprobs, self._tops = stops, list[float](), list[TopRow]()
         self.is_open = True
 
-    def append(self, token: int, logprob: float) -> None:
+    def append(self, token: int, logprob: float, top: TopRow) -> None:
         self.tokens.append(token)
         self._logprobs.append(logprob)
+        self._tops.append(top)
         self.is_open = not any(self.tokens[-len(stop) :] == stop for stop in self._stops)
 
     def finished(self) -> GeneratedSequence:
         reason = "length" if self.is_open else "stop"
         logprobs = np.array(self._logprobs, np.float32)
-        return GeneratedSequence(np.array(self.tokens, np.int64), logprobs, reason)
+        return GeneratedSequence(np.array(self.tokens, np.int64), logprobs, reason, self._tops)
 
 
 def _new_drafts(params: DecodingParams, num_samples: int) -> list[_Draft]:
@@ -177,13 +188,14 @@ def _new_drafts(params: DecodingParams, num_samples: int) -> list[_Draft]:
 
 
 def _extend_drafts(
-    drafts: list[_Draft], logits: FloatArray, params: DecodingParams
+    drafts: list[_Draft], logits: FloatArray, params: DecodingParams, n_top: int
 ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Draw one token for each draft from its row of logits (n, V); return which stay open (n,)."""
     logprobs = log_softmax(logits)
     draws = np.array([draft.generator.random() for draft in drafts])
-    for draft, token, row in zip(drafts, draw_tokens(logits, draws, params), logprobs, strict=True):
-        draft.append(int(token), float(row[token]))
+    tokens, tops = draw_tokens(logits, draws, params), top_rows(logprobs, n_top)
+    for draft, token, row, top in zip(drafts, tokens, logprobs, tops, strict=True):
+        draft.append(int(token), float(row[token]), top)
     return np.array([draft.is_open for draft in drafts])
 
 
@@ -218,29 +230,29 @@ def log_softmax(logits: FloatArray) -> FloatArray:
     return shifted
 
 
+def top_rows(logprobs: FloatArray, k: int) -> list[TopRow]:
+    """Return the k likeliest tokens of each row (n, V), best first; ties by id."""
+    if not k:
+        return [[] for _ in logprobs]
+    ids = np.argsort(-logprobs, axis=1, kind="stable")[:, :k]
+    best = np.take_along_axis(logprobs, ids, axis=1)
+    return [list(zip(*row, strict=True)) for row in zip(ids.tolist(), best.tolist(), strict=True)]
+
+
 @single_threaded_blas()
-def prompt_logprobs(
-    shape: ModelShape, weights: Weights, prompt: IntArray, top_k: int
-) -> tuple[FloatArray, IntArray, FloatArray]:
-    """Score a prompt of P tokens.
+def score_prompt(shape: ModelShape, weights: Weights, prompt: IntArray) -> FloatArray:
+    """Return the log-probabilities of all tokens at each place of a prompt but the first.
 
     Args:
         shape: The sizes of the model.
         weights: Every weight, by name.
         prompt: Token ids (P,), at least one.
-        top_k: How many of the likeliest tokens to name at each place, 0 for none.
 
     Returns:
-        For each token but the first, given those before it: its log-probability (P - 1,), and the
-        ids and log-probabilities of the ``top_k`` likeliest tokens (P - 1, top_k), best first.
+        (P - 1, V), in nats; row i is for the token at i + 1, given those before it.
 
     Raises:
-        ValueError: The prompt is unusable or ``top_k`` is out of range.
+        ValueError: The prompt is unusable.
     """
     check_prompt(shape, prompt)
-    if not 0 <= top_k <= shape.n_vocab:
-        raise ValueError(f"topk_prompt_logprobs: must be 0 to {shape.n_vocab}, got {top_k}")
-    logprobs = log_softmax(forward(shape, weights, prompt[None])[0])[:-1]
-    own = np.take_along_axis(logprobs, prompt[1:, None], axis=1)[:, 0]
-    best = np.argsort(-logprobs, axis=1, kind="stable")[:, :top_k]
-    return own, best, np.take_along_axis(logprobs, best, axis=1)
+    return log_softmax(forward(shape, weights, prompt[None])[0])[:-1]

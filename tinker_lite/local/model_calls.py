@@ -132,6 +132,17 @@ def get_info(state: State, call: Call) -> Reply:
     )
 
 
+def unload_model(state: State, call: Call) -> Reply:
+    """Let go of a model's weights once the work already accepted is done."""
+    model = state.model(call.read(t.UnloadModelRequest).model_id)
+
+    def unload() -> t.UnloadModelResponse:
+        model.adapted, model.failure = None, model.failure or "it was unloaded"
+        return t.UnloadModelResponse(model_id=model.model_id, type="unload_model")
+
+    return state.submit_training(model, None, fingerprint(call), unload)
+
+
 def _check_optimizer(config: Mapping[str, Any] | None) -> None:
     kind = "adamw" if config is None else config.get("type")
     if kind != "adamw":
@@ -230,5 +241,6 @@ def _restore(
 MODEL_HANDLERS: Handlers = {
     "models.create": create_model,
     "models.get_info": get_info,
+    "models.unload": unload_model,
     "weights.load": load_weights,
 }

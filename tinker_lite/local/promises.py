@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from tinker_lite.local.exchange import Refusal, Reply, json_reply
+from tinker_lite.local.exchange import Refusal, Reply, json_reply, result_reply
 from tinker_lite.types import RequestFailedResponse, TryAgainResponse, UntypedAPIFuture
 
 if TYPE_CHECKING:
@@ -70,10 +70,14 @@ class Promise:
         with self._lock:
             self._waiters = [waiter for waiter in self._waiters if waiter != wake]
 
-    def reply(self) -> Reply:
-        """The answer to a question for the result, as things stand."""
+    def reply(self, accept: str = "") -> Reply:
+        """The answer to a question for the result, as things stand.
+
+        Args:
+            accept: The media types that the caller takes.
+        """
         if self._is_done:
-            return json_reply(self._outcome)
+            return result_reply(self._outcome, accept)
         return json_reply(TryAgainResponse(request_id=self.request_id, queue_state="active"), 408)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,17 +13,15 @@ from tinker_lite.local.exchange import Call, Refusal, Reply, json_reply
 from tinker_lite.local.generation import DecodingParams, GeneratedSequence, check_prompt
 from tinker_lite.local.jobs import perform
 from tinker_lite.local.model_calls import find_checkpoint, known_base
+from tinker_lite.local.prompt_scores import check_scores, with_prompt_scores
 from tinker_lite.local.snapshots import Weights
 from tinker_lite.local.state import Handlers, Sampler, State, fingerprint
 
 if TYPE_CHECKING:
-    from tinker_lite.local.adapted import ModelSnapshot
     from tinker_lite.local.promises import Key
     from tinker_lite.local.transformer import IntArray
 
 __all__ = ["SAMPLING_HANDLERS"]
-
-V = TypeVar("V")
 
 # A batch of sequences shares one key-value cache; this many fill about 400 MB at full length.
 MAX_SAMPLES = 128
@@ -123,21 +121,14 @@ def _checked(request: t.SampleRequest, weights: Weights) -> tuple[IntArray, Deco
     Raises:
         ValueError: They cannot be used; the text names the field.
     """
-    for name in ("topk_sample_logprobs", "target_prompt_logprobs", "prompt_alt_tokens_k"):
-        if getattr(request, name):
-            raise ValueError(f"{name}: not offered by this service")
     if not 1 <= request.num_samples <= MAX_SAMPLES:
         raise ValueError(f"num_samples: must be 1 to {MAX_SAMPLES}, got {request.num_samples}")
     if any(not isinstance(chunk, t.EncodedTextChunk) for chunk in request.prompt.chunks):
         raise ValueError("prompt: the models here read text only, not pictures")
     shape = load_base_model(weights.base_model).shape
-    if not 0 <= request.topk_prompt_logprobs <= shape.n_vocab:
-        raise ValueError(
-            f"topk_prompt_logprobs: must be 0 to {shape.n_vocab}, "
-            f"got {request.topk_prompt_logprobs}"
-        )
     prompt = np.array(request.prompt.to_ints(), np.int64)
     check_prompt(shape, prompt, n_more=1)
+    check_scores(request, len(prompt), shape.n_vocab)
     asked = request.sampling_params
     params = DecodingParams(**{name: getattr(asked, name) for name in asked.__slots__})
     return prompt, params
@@ -155,14 +146,14 @@ def _sample(
         snapshot = state.snapshots.get(weights)
     except FileNotFoundError as error:
         raise ValueError("The weights of this sampling session were deleted.") from error
-    sequences = snapshot.generate(prompt, params, request.num_samples)
+    n_top = request.topk_sample_logprobs
+    sequences = snapshot.generate(prompt, params, request.num_samples, n_top)
     if not all(np.isfinite(sequence.logprobs).all() for sequence in sequences):
         raise ValueError("The weights of this sampler have diverged; train with a lower rate.")
-    return t.SampleResponse(
-        sequences=[_sequence(*pair) for pair in zip(sequences, sequence_ids, strict=True)],
-        prompt_logprobs=_prompt_logprobs(snapshot, prompt, request),
-        topk_prompt_logprobs=_topk_prompt_logprobs(snapshot, prompt, request),
+    response = t.SampleResponse(
+        sequences=[_sequence(*pair) for pair in zip(sequences, sequence_ids, strict=True)]
     )
+    return with_prompt_scores(response, snapshot, prompt, request)
 
 
 def _sequence(sequence: GeneratedSequence, sequence_id: str) -> t.SampledSequence:
@@ -170,31 +161,10 @@ def _sequence(sequence: GeneratedSequence, sequence_id: str) -> t.SampledSequenc
         stop_reason="stop" if sequence.stop_reason == "stop" else "length",
         tokens=sequence.tokens.tolist(),
         logprobs=sequence.logprobs.tolist(),
+        # An empty row: none were asked for.
+        topk_logprobs=[*sequence.tops] if sequence.tops[0] else None,
         sequence_id=sequence_id,
     )
-
-
-def _prompt_logprobs(
-    snapshot: ModelSnapshot, prompt: IntArray, request: t.SampleRequest
-) -> list[float | None] | None:
-    if not request.prompt_logprobs:
-        return None
-    return _last(request.prompt_logprobs_last_n, snapshot.prompt_logprobs(prompt))
-
-
-def _topk_prompt_logprobs(
-    snapshot: ModelSnapshot, prompt: IntArray, request: t.SampleRequest
-) -> list[list[tuple[int, float]] | None] | None:
-    if not request.topk_prompt_logprobs:
-        return None
-    rows = snapshot.topk_prompt_logprobs(prompt, request.topk_prompt_logprobs)
-    return _last(request.prompt_logprobs_last_n, rows)
-
-
-def _last(n: int | None, values: list[V | None]) -> list[V | None]:
-    """The values with all but the last n blanked, if n is given."""
-    n_blank = 0 if n is None else max(0, len(values) - n)
-    return [None] * n_blank + values[n_blank:]
 
 
 SAMPLING_HANDLERS: Handlers = {

@@ -17,22 +17,28 @@ import anyio
 import anyio.abc
 import h11
 
-from tinker_lite.http import MAX_HEAD_BYTES, Headers
+from tinker_lite.http import Headers
 from tinker_lite.local.async_transport import InThreads, off_the_loop
-from tinker_lite.local.exchange import Refusal, Reply, ServiceClosed
+from tinker_lite.local.exchange import (
+    MAX_BODY_BYTES,
+    Refusal,
+    Reply,
+    ServiceClosed,
+    too_large,
+)
 from tinker_lite.local.promises import Promise
 from tinker_lite.local.waiting import Alarm, kept_within
+from tinker_lite.safety import MAX_HEAD_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tinker_lite.local.service import LocalService
 
-__all__ = ["MAX_BODY_BYTES", "run_server", "serve"]
+__all__ = ["run_server", "serve"]
 
 logger = logging.getLogger("tinker_lite.local")
 
-MAX_BODY_BYTES = 256 * 2**20
 RECEIVE_BYTES = 64 * 1024
 # A client must go on with a request it has begun; in between it may be silent for longer.
 PROGRESS_S = 60.0
@@ -173,16 +179,16 @@ class _Connection:
             Refusal: 413, it is larger than ``MAX_BODY_BYTES``.
         """
         body = bytearray()
-        too_large = int(headers.get("content-length", "0")) > MAX_BODY_BYTES
-        while not too_large:
+        size_bytes = int(headers.get("content-length", "0"))
+        while size_bytes <= MAX_BODY_BYTES:
             with anyio.fail_after(PROGRESS_S):
                 while (event := self._protocol.next_event()) is h11.NEED_DATA:
                     await self._receive()
             if not isinstance(event, h11.Data):
                 return bytes(body)
             body += event.data
-            too_large = len(body) > MAX_BODY_BYTES
-        raise Refusal(413, f"The body is larger than the {MAX_BODY_BYTES} bytes allowed here.")
+            size_bytes = len(body)
+        raise too_large()
 
     async def _reply(self, request: h11.Request, headers: Headers, body: bytes) -> Reply:
         path, _, query = request.target.decode("latin-1").partition("?")
@@ -198,7 +204,8 @@ class _Connection:
         answer = await off_the_loop(begin, len(body))
         if isinstance(answer, Promise):
             await kept_within(answer, self._service.settings.poll_s, Alarm())
-            answer = await off_the_loop(partial(self._service.answer, answer), answer.size_bytes)
+            kept = partial(self._service.answer, answer, headers)
+            answer = await off_the_loop(kept, answer.size_bytes)
         return answer
 
     async def _respond(self, reply: Reply, *, is_head: bool = False) -> None:

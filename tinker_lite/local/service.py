@@ -15,18 +15,19 @@ from tinker_lite.errors import ConfigError
 from tinker_lite.http import Headers
 from tinker_lite.local.checkpoint_calls import CHECKPOINT_HANDLERS
 from tinker_lite.local.exchange import Call, Refusal, Reply, ServiceClosed
+from tinker_lite.local.future_calls import FUTURE_HANDLERS
 from tinker_lite.local.model_calls import MODEL_HANDLERS
 from tinker_lite.local.routing import Router
 from tinker_lite.local.sampling_calls import SAMPLING_HANDLERS
 from tinker_lite.local.saving_calls import SAVING_HANDLERS
 from tinker_lite.local.service_calls import SERVICE_HANDLERS
+from tinker_lite.local.session_calls import SESSION_HANDLERS
 from tinker_lite.local.settings import ServiceSettings
 from tinker_lite.local.state import Handlers, State
 from tinker_lite.local.store import Store
 from tinker_lite.local.store_lock import StoreLock
 from tinker_lite.local.training_calls import TRAINING_HANDLERS
 from tinker_lite.protocol.endpoints import ENDPOINTS, Endpoint
-from tinker_lite.types import FutureRetrieveRequest
 
 if TYPE_CHECKING:
     from tinker_lite.local.promises import Promise
@@ -36,18 +37,15 @@ __all__ = ["HANDLERS", "NOT_SERVED", "LocalService"]
 logger = logging.getLogger("tinker_lite.local")
 
 
-def _retrieve(state: State, call: Call) -> Promise:
-    return state.ledger.find(call.read(FutureRetrieveRequest).request_id)
-
-
 HANDLERS: Handlers = {
     **SERVICE_HANDLERS,
+    **SESSION_HANDLERS,
     **MODEL_HANDLERS,
     **TRAINING_HANDLERS,
     **SAVING_HANDLERS,
     **SAMPLING_HANDLERS,
     **CHECKPOINT_HANDLERS,
-    "futures.retrieve": _retrieve,
+    **FUTURE_HANDLERS,
 }
 
 # Rows of the endpoint table that this service leaves out, each with its reason; they are 404.
@@ -57,16 +55,12 @@ NOT_SERVED: frozenset[str] = frozenset(
         "service.auth_token",
         "service.create_custom_loss",
         "service.join_sampling_session",
-        "sessions.list",
-        "sessions.get",
         "sessions.search",
         "sessions.set_project",
         "sessions.trace_export",
-        "models.unload",
         "models.copy_weights",
         "weights.save_external",
         "futures.retrieve_multi",
-        "futures.cancel",
         "checkpoints.publish",
         "checkpoints.unpublish",
         "checkpoints.set_ttl",
@@ -76,7 +70,6 @@ NOT_SERVED: frozenset[str] = frozenset(
         "billing.checkpoint_storage",
         "api_keys.get",
         "api_keys.revoke",
-        "telemetry.send",
     }
 )
 
@@ -174,11 +167,16 @@ class LocalService:
             logger.exception("%s %s failed", method, path)
             return Refusal(500, f"{type(error).__name__}: {error}").reply()
 
-    def answer(self, promise: Promise) -> Reply:
-        """Answer a question for a result, as things stand."""
+    def answer(self, promise: Promise, headers: Headers | None = None) -> Reply:
+        """Answer a question for a result, as things stand.
+
+        Args:
+            promise: What ``begin`` returned.
+            headers: The headers of that request.
+        """
         if promise.is_done:
             self._state.ledger.fetched(promise)
-        return promise.reply()
+        return promise.reply("" if headers is None else headers.get("accept", ""))
 
     def handle(
         self,
@@ -199,7 +197,7 @@ class LocalService:
         answer.add_waiter(kept.set)
         kept.wait(self.settings.poll_s)
         answer.remove_waiter(kept.set)
-        return self.answer(answer)
+        return self.answer(answer, headers)
 
     def _check_open(self) -> None:
         if self._pid != os.getpid():

@@ -20,6 +20,7 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True):
         max_kept_results: Fetched results that are kept at most.
         max_kept_bytes: Size of the fetched results that are kept at most, in bytes.
         max_snapshots: Models held in memory for sampling; others are read again when needed.
+        proto_compress_fwdbwd: Whether clients are told to compress training passes (protocol 2.2).
     """
 
     poll_s: float = 30.0
@@ -29,3 +30,4 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_kept_results: int = 4096
     max_kept_bytes: int = 64 * 2**20
     max_snapshots: int = 8
+    proto_compress_fwdbwd: bool = False

@@ -43,9 +43,9 @@ def now() -> datetime:
 
 
 def fingerprint(call: Call, content: bytes | None = None) -> bytes:
-    """What two requests have in common when one repeats the other; by default the whole body."""
+    """What two requests have in common when one repeats the other; by default the whole content."""
     digest = hashlib.sha256(call.endpoint.name.encode())
-    digest.update(call.body if content is None else content)
+    digest.update(call.content if content is None else content)
     return digest.digest()
 
 
@@ -54,6 +54,8 @@ class Session:
     """A client's session; it lives until it is finished, whether or not its heart beats."""
 
     session_id: str
+    user_metadata: Mapping[str, str]
+    display_name: str | None
     finished: str | None = None
 
 
@@ -74,7 +76,7 @@ class Model:
 
     Attributes:
         adapted: The weights, once the training thread has made them; gone with the session.
-        failure: Why it could not be made, if so.
+        failure: Why it could not be made, or was let go of, if so.
         inflight: Samplers that follow the latest weights saved for them.
     """
 

@@ -27,21 +27,25 @@ __all__ = ["TRAINING_HANDLERS"]
 
 def forward(state: State, call: Call) -> Reply:
     """Queue a pass that changes nothing."""
-    request = call.read(t.ForwardRequest)
-    model, batch = state.model(request.model_id), request.forward_input
-    with state.counting_refusals(model, request.seq_id):
-        examples = _examples(batch, model.base.shape)
-    work = partial(_forward, model, examples, batch)
-    return state.submit_training(model, request.seq_id, fingerprint(call), work)
+    return _queue_pass(state, call, call.read(t.ForwardRequest))
 
 
 def forward_backward(state: State, call: Call) -> Reply:
-    """Queue a pass that adds to the pending gradient."""
-    request = call.read(t.ForwardBackwardRequest)
-    model, batch = state.model(request.model_id), request.forward_backward_input
+    """Queue a pass that adds to the pending gradient, or one in protobuf that is forward only."""
+    return _queue_pass(state, call, call.read_pass())
+
+
+def _queue_pass(
+    state: State, call: Call, request: t.ForwardBackwardRequest | t.ForwardRequest
+) -> Reply:
+    model = state.model(request.model_id)
+    if isinstance(request, t.ForwardRequest):
+        batch, run = request.forward_input, _forward
+    else:
+        batch, run = request.forward_backward_input, _forward_backward
     with state.counting_refusals(model, request.seq_id):
         examples = _examples(batch, model.base.shape)
-    work = partial(_forward_backward, model, examples, batch)
+    work = partial(run, model, examples, batch)
     return state.submit_training(model, request.seq_id, fingerprint(call), work)
 
 

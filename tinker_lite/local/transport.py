@@ -55,7 +55,7 @@ class LocalTransport:
         answer = begin(self._service, request, body)
         if isinstance(answer, Promise):
             self._wait(answer, request.timeout)
-            answer = self._service.answer(answer)
+            answer = self._service.answer(answer, request.headers)
         check_head(answer, request)
         if isinstance(answer.body, bytes):
             return Response(answer.status, answer.headers, answer.body)
