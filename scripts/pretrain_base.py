@@ -11,8 +11,10 @@ usable from the first time on.
 from __future__ import annotations
 
 import argparse
+import io
 import math
 import time
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +35,7 @@ N_WINDOWS = 16  # per step
 WARMUP_SHARE = 0.01
 WEIGHT_DECAY = 0.1
 EXPORT_EVERY_S = 180.0
-MAX_LEVEL = 25  # of a weight as stored
+STEP = 0.3  # between the levels of a stored weight, of the root mean square of its row
 
 
 def new_parameters(generator: torch.Generator) -> Parameters:
@@ -115,26 +117,35 @@ def learning_rate(peak: float, progress: float) -> float:
 def quantised(p: Parameters) -> dict[str, npt.NDArray[np.generic]]:
     """Return the arrays of the weights file: matrices as int8 with a float16 scale per row.
 
-    Of the 255 levels only 51 are used: packed, the file has three quarters of the size, and the
-    model's loss on a text it has not seen is the same to 0.004 nats per byte.
+    Some twenty levels of the 255 are in use, most weights in a few of them, which is what packs.
+    With ten times as fine a step the file has twice the size, and the model's loss on a text it
+    has not seen is lower by 0.012 nats per byte.
     """
-    arrays: dict[str, npt.NDArray[np.generic]] = {}
+    levels: dict[str, npt.NDArray[np.generic]] = {}
+    floats: dict[str, npt.NDArray[np.generic]] = {}
     for name, tensor in p.items():
         value = tensor.detach().numpy()
         if value.ndim == 1:
-            arrays[name] = value
+            floats[name] = value
             continue
-        scale = (np.abs(value).max(axis=1, keepdims=True) / MAX_LEVEL).astype(np.float16)
-        arrays[f"{name}.scale"] = scale
-        levels = np.rint(value / scale.astype(np.float32))
-        arrays[f"{name}.int8"] = np.clip(levels, -MAX_LEVEL, MAX_LEVEL).astype(np.int8)
-    return arrays
+        scale = (STEP * np.sqrt(np.square(value).mean(axis=1, keepdims=True))).astype(np.float16)
+        floats[f"{name}.scale"] = scale
+        level = np.rint(value / scale.astype(np.float32))
+        levels[f"{name}.int8"] = np.clip(level, -127, 127).astype(np.int8)
+    return levels | floats  # alike next to alike packs better
 
 
 def export(p: Parameters, path: Path) -> None:
-    """Write the weights file, whole or not at all."""
-    part = path.with_suffix(".part.npz")
-    np.savez_compressed(part, allow_pickle=False, **quantised(p))
+    """Write the weights file, whole or not at all: an uncompressed .npz inside gzip.
+
+    Weights hardly repeat each other; a matcher of strings told so (Z_FILTERED) packs them better
+    by a tenth than the one that ``savez_compressed`` has.
+    """
+    plain = io.BytesIO()
+    np.savez(plain, allow_pickle=False, **quantised(p))
+    gzip = zlib.compressobj(9, wbits=31, memLevel=9, strategy=zlib.Z_FILTERED)
+    part = path.with_suffix(".part")
+    part.write_bytes(gzip.compress(plain.getvalue()) + gzip.flush())
     part.replace(path)
     print(f"wrote {path} ({path.stat().st_size:,} bytes)", flush=True)
 

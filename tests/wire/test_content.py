@@ -114,7 +114,7 @@ def test_a_body_cut_short_is_no_body(coding: str, pack: Callable[[bytes], bytes]
         ("deflate", b"x\x9cnonsense", "not valid deflate"),
         ("zstd", b"nonsense", "not valid zstd"),
         ("deflate", zlib.compress(b"a") + b"b", "goes on behind the end"),
-        ("gzip", gzip.compress(b"a") + b"b" * 20, "not valid gzip"),
+        ("gzip", gzip.compress(b"a", mtime=0) + b"b" * 20, "not valid gzip"),
         ("br", b"x", "the content coding 'br', which is unknown"),
         ("gzip, gzip, gzip", b"x", "3 content codings"),
     ],
