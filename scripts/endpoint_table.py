@@ -22,7 +22,8 @@ Each is a method of `Tinker` and `AsyncTinker` under the name in the first colum
 Paths are below `/api/v1`. A *future* is what a submission answers at once; `client.result(row, future)` waits for what
 it comes to. "Versions" says which generations of the official client call it; the rows are those of {PROTOCOL_VERSION},
 and older ones that services of today need not have. Failures are repeated as the client's settings say, unless it says
-otherwise: *once* is one attempt, *poll* is left to the loop that polls.
+otherwise: *once* is one attempt, *poll* is left to the loop that polls, *paced*
+leaves back-pressure (429) to the caller.
 
 | name | request | body | answer | comes to | attempts | limit | versions |
 | --- | --- | --- | --- | --- | --- | --- | --- |

@@ -117,6 +117,16 @@ def test_seconds_and_timeouts_are_taken() -> None:
     assert resolve(environ, timeout=mine).timeout is mine
     with pytest.raises(ConfigError, match="timeout is -1; it must be a positive number"):
         resolve(environ, timeout=-1)
+    text: Any = "5"
+    with pytest.raises(ConfigError, match="timeout is '5'; it must be a positive number"):
+        resolve(environ, timeout=text)
+
+
+@pytest.mark.parametrize("value", [None, 5, b"x"])
+def test_a_header_that_is_no_text_is_named(value: Any) -> None:
+    """At construction, not at the first call."""
+    with pytest.raises(ConfigError, match=r"default_headers\['X-A'\] is a \w+; it must be a text"):
+        resolve({"TINKER_BASE_URL": LOCAL}, default_headers={"X-A": value})
 
 
 def test_retries_are_numbers_that_make_a_schedule() -> None:
@@ -126,6 +136,9 @@ def test_retries_are_numbers_that_make_a_schedule() -> None:
     assert resolve(environ, max_retries=0).retry.max_retries == 0
     with pytest.raises(ConfigError, match=r"RetryConfig\.max_retries is -1"):
         resolve(environ, max_retries=-1)
+    wrong: Any = 1.5
+    with pytest.raises(ConfigError, match=r"max_retries is 1\.5; it must be a whole number"):
+        RetryConfig(max_retries=wrong)
     with pytest.raises(ConfigError, match=r"RetryConfig\.delay_base_s is nan"):
         RetryConfig(delay_base_s=float("nan"))
     with pytest.raises(ConfigError, match=r"RetryConfig\.jitter is 1\.5; it must be 0 to 1"):

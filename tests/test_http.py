@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import pickle
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from typing import Any
 
 import anyio.lowlevel
 import pytest
@@ -96,8 +97,17 @@ def test_a_limit_that_no_exchange_keeps_is_refused(seconds: float) -> None:
     """Zero, negative and NaN name the field."""
     with pytest.raises(ValueError, match=r"Timeout\.read_s is"):
         Timeout(read_s=seconds)
-    with pytest.raises(ValueError, match=r"Timeout\.\w+ is"):
+    with pytest.raises(ValueError, match=r"^timeout is .*; it must be above 0 s"):
         Timeout.of(seconds)
+
+
+def test_a_limit_that_is_no_number_is_refused() -> None:
+    """By its name, whoever gives it."""
+    text: Any = "5"
+    with pytest.raises(ValueError, match=r"Timeout\.read_s is '5'; it must be above 0 s"):
+        Timeout(read_s=text)
+    with pytest.raises(TypeError, match="timeout is '5'; give seconds as a number"):
+        Timeout.of(text)
 
 
 # Responses, blocking

@@ -15,6 +15,7 @@ import pytest
 
 from tinker_lite import (
     APIConnectionError,
+    APIError,
     APIResponseValidationError,
     APIStatusError,
     AsyncTinker,
@@ -332,7 +333,7 @@ LIMITS: list[tuple[str, tuple[Any, ...], object]] = [
     ("answer", ("gzip", gzip.compress(b"x" * 99), 99), 99),
     ("answer", ("gzip", gzip.compress(bytes(BOMB_BYTES)), 99), TOO_LARGE),
     ("answer", ("deflate", zlib.compress(bytes(BOMB_BYTES)), 99), TOO_LARGE),
-    ("answer", ("br", b"x", 99), Refused(APIConnectionError, "coding 'br', which is unknown")),
+    ("answer", ("br", b"x", 99), Refused(APIError, "coding 'br', which is unknown")),
     ("head", (60_000,), 200),
     ("head", (70_000,), Refused(APIConnectionError, "head is larger than max_head_bytes")),
 ]

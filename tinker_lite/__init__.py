@@ -50,6 +50,9 @@ if TYPE_CHECKING:
         CallOptions,
         Omit,
     )
+    from tinker_lite.engine.transformation import (
+        atransform,
+    )
     from tinker_lite.errors import (
         APIConnectionError,
         APIError,
@@ -116,6 +119,9 @@ if TYPE_CHECKING:
     from tinker_lite.types.property_info import (
         PropertyInfo,
     )
+    from tinker_lite.wire.file_fields import (
+        extract_files,
+    )
     from tinker_lite.wire.files import (
         FileTypes,
         file_from_path,
@@ -128,7 +134,6 @@ if TYPE_CHECKING:
         ServerSentEvent,
     )
     from tinker_lite.wire.transform import (
-        atransform,
         transform,
     )
 
@@ -210,6 +215,7 @@ __all__ = [
     "UnprocessableEntityError",
     "__version__",
     "atransform",
+    "extract_files",
     "file_from_path",
     "transform",
     "types",
@@ -239,6 +245,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "CallOptions",
         "Omit",
     ),
+    "tinker_lite.engine.transformation": ("atransform",),
     "tinker_lite.errors": (
         "APIConnectionError",
         "APIError",
@@ -302,6 +309,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "TensorDtype",
         "TrainingRun",
     ),
+    "tinker_lite.wire.file_fields": ("extract_files",),
     "tinker_lite.wire.files": (
         "FileTypes",
         "file_from_path",
@@ -312,10 +320,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     ),
     "tinker_lite.types.property_info": ("PropertyInfo",),
     "tinker_lite.wire.sse": ("ServerSentEvent",),
-    "tinker_lite.wire.transform": (
-        "atransform",
-        "transform",
-    ),
+    "tinker_lite.wire.transform": ("transform",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

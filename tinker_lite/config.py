@@ -7,7 +7,7 @@ not set. ``resolve`` takes the environment as a mapping, so that it is a functio
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast, get_args
 
 import msgspec
 
@@ -49,7 +49,7 @@ class RetryConfig(msgspec.Struct, frozen=True, kw_only=True):
         total_s: Seconds after which no further attempt starts.
 
     Raises:
-        ConfigError: A number is negative, or the jitter above 1.
+        ConfigError: A number is negative or none at all, or the jitter above 1.
 
     Source: protocol sections 5.1 and 5.2.
     """
@@ -63,9 +63,12 @@ class RetryConfig(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Refuse numbers that make no schedule."""
         for name in self.__struct_fields__:
-            number = getattr(self, name)
-            if not number >= 0:
-                raise ConfigError(f"RetryConfig.{name} is {number}; it must be 0 or more.")
+            number, kind = getattr(self, name), int if name == "max_retries" else int | float
+            if not (isinstance(number, kind) and number >= 0):
+                what = "a whole number" if kind is int else "a number"
+                raise ConfigError(
+                    f"RetryConfig.{name} is {number!r}; it must be {what}, 0 or more."
+                )
         if self.jitter > 1:
             raise ConfigError(f"RetryConfig.jitter is {self.jitter}; it must be 0 to 1.")
 
@@ -111,9 +114,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
                 f"sdk_version is {self.sdk_version!r}; it must be a version that a header can "
                 f"carry, such as {PROTOCOL_VERSION!r}."
             )
-        if not self.max_response_bytes > 0:
+        for name, value in self.default_headers:
+            if not isinstance(cast("object", value), str):
+                kind = type(value).__name__
+                raise ConfigError(f"default_headers[{name!r}] is a {kind}; it must be a text.")
+        largest = cast("object", self.max_response_bytes)
+        if not (isinstance(largest, int) and largest > 0):
             raise ConfigError(
-                f"max_response_bytes is {self.max_response_bytes}; it must be above 0."
+                f"max_response_bytes is {largest!r}; it must be a number of bytes above 0."
             )
 
     @property
@@ -261,5 +269,7 @@ def _access_headers(env: Mapping[str, str]) -> list[tuple[str, str]]:
 def _timeout(value: float | Timeout | None) -> Timeout | None:
     try:
         return None if value is None else Timeout.of(value)
-    except ValueError:
-        raise ConfigError(f"timeout is {value}; it must be a positive number of seconds.") from None
+    except (TypeError, ValueError):
+        raise ConfigError(
+            f"timeout is {value!r}; it must be a positive number of seconds."
+        ) from None

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from tinker_lite.http import Request
     from tinker_lite.target import Target
 
-__all__ = ["BodyEnd", "Framing", "RequestFraming", "frame_request", "read_framing"]
+__all__ = [
+    "BodyEnd",
+    "Framing",
+    "RequestFraming",
+    "check_headers",
+    "frame_request",
+    "read_framing",
+]
 
 # With these an absent body is the normal case; for others a server may insist on a length.
 BODILESS_METHODS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
@@ -72,10 +79,19 @@ def frame_request(
         pairs.append(framing_header)
     if proxy_authorization is not None:
         pairs.append(("Proxy-Authorization", proxy_authorization))
-    for name, value in pairs:
+    check_headers(pairs)
+    return RequestFraming(pairs, length, closes="close" in _elements(pairs, "connection"))
+
+
+def check_headers(headers: Headers | Sequence[tuple[str, str]]) -> None:
+    """Refuse what would end a header early, or be read in two ways.
+
+    Raises:
+        InvalidRequest: A name or a value has characters of no header.
+    """
+    for name, value in headers:
         if not (_NAME.fullmatch(name) and _VALUE.fullmatch(value)):
             _refuse(f"the header {name!r} is not one: name or value has characters of no header")
-    return RequestFraming(pairs, length, closes="close" in _elements(pairs, "connection"))
 
 
 def _request_length(request: Request) -> tuple[int | None, tuple[str, str] | None]:

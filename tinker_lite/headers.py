@@ -34,6 +34,16 @@ class Headers:
         wanted = name.lower()
         return next((value for key, value in self._pairs if key.lower() == wanted), default)
 
+    def __getitem__(self, name: str) -> str:
+        """The first value under ``name``.
+
+        Raises:
+            KeyError: There is no such header.
+        """
+        if (value := self.get(name)) is None:
+            raise KeyError(name)
+        return value
+
     def get_all(self, name: str) -> list[str]:
         """Every value under ``name``, in order."""
         wanted = name.lower()

@@ -25,7 +25,7 @@ Retries, redirects, content decoding, idempotency keys, redaction and deadlines 
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, cast
 from typing import Protocol as _Protocol
 
 import msgspec
@@ -81,18 +81,27 @@ class Timeout(msgspec.Struct, frozen=True, kw_only=True):
         """Refuse limits that no exchange could keep."""
         for name in self.__struct_fields__:
             seconds = getattr(self, name)
-            if seconds is not None and not seconds > 0:
-                raise ValueError(f"Timeout.{name} is {seconds}; it must be above 0 s, or None.")
+            if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):
+                raise ValueError(f"Timeout.{name} is {seconds!r}; it must be above 0 s, or None.")
 
     @classmethod
     def of(cls, value: float | Timeout | None) -> Timeout:
-        """A number of seconds bounds the silence and the whole; None lifts every limit."""
+        """A number of seconds bounds the silence and the whole; None lifts every limit.
+
+        Raises:
+            TypeError: It is no number.
+            ValueError: It is not above 0.
+        """
         if isinstance(value, Timeout):
             return value
         if value is None:
             return cls(
                 pool_s=None, connect_s=None, tls_s=None, write_s=None, read_s=None, total_s=None
             )
+        if not isinstance(cast("object", value), int | float):
+            raise TypeError(f"timeout is {value!r}; give seconds as a number, a Timeout, or None.")
+        if not value > 0:
+            raise ValueError(f"timeout is {value!r}; it must be above 0 s, or None.")
         return cls(
             pool_s=value,
             connect_s=min(value, 5.0),

@@ -70,7 +70,7 @@ def test_s6_2_modules() -> None:
     """S6.2: the decoder of events and the stream classes have homes of their own."""
     assert EventDecoder.__module__ == "tinker_lite.wire.sse"
     assert Stream.__module__ == AsyncStream.__module__ == "tinker_lite.clients.streams"
-    assert EventDecoder().feed(b"data: a\n\n") == [ServerSentEvent(data="a")]
+    assert list(EventDecoder().feed(b"data: a\n\n")) == [ServerSentEvent(data="a")]
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -41,7 +41,7 @@ def test_s6_4_blocking_stream() -> None:
     with client.post(PLACE, stream=True, stream_cls=Stream[Item], body={}) as stream:
         assert next(stream) == {"n": 1}
         assert [item["n"] for item in stream] == [2, 3]
-    with pytest.raises(TypeError, match="needs stream_cls"):
+    with pytest.raises(TypeError, match="needs stream=True and stream_cls"):
         client.get(PLACE, stream=True)  # type: ignore[call-overload]  # what the check is about
 
 

@@ -57,6 +57,18 @@ def test_it_answers_until_it_is_told_to_end(
         assert (process.returncode, rest, errors) == (0, "Stopped.\n", "")
 
 
+def test_a_background_job_of_a_script_ends_too(
+    program: list[str], environment: dict[str, str]
+) -> None:
+    """Shells have such jobs ignore SIGINT; SIGTERM ends them as it ends others."""
+    job = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *program]
+    with serving(job, environment) as (process, _):
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        rest, errors = process.communicate(timeout=15)
+    assert (process.returncode, rest, errors) == (0, "Stopped.\n", "")
+
+
 def test_the_data_folder_comes_from_the_environment_too(
     program: list[str], environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import logging
 import warnings
 from typing import Any, cast
@@ -9,13 +10,15 @@ import pytest
 from tests.engine.scripted import BASE_URL
 from tinker_lite import (
     APIConnectionError,
+    APIError,
     AsyncTinker,
     ConfigError,
     InternalServerError,
     Tinker,
 )
 from tinker_lite.engine.options import CallOptions
-from tinker_lite.http import Timeout
+from tinker_lite.errors import ConnectError, ConnectionLost, TransportError
+from tinker_lite.http import Request, Timeout
 from tinker_lite.testing import AsyncFakeTransport, FakeReply, FakeTransport
 
 HEALTHY = FakeReply({"status": "ok"})
@@ -175,7 +178,7 @@ def deprecated(level: str | None) -> FakeTransport:
 
 
 def test_a_deprecation_note_is_a_warning_once_per_endpoint() -> None:
-    """The text names the endpoint and repeats the note; another endpoint has its own."""
+    """Its text names the endpoint and repeats the note; Python shows it without being asked to."""
     client = Tinker(base_url=BASE_URL, transport=deprecated(None))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -185,7 +188,7 @@ def test_a_deprecation_note_is_a_warning_once_per_endpoint() -> None:
         client.get("/other", cast_to=object)
         with client.with_streaming_response.get("/third", cast_to=object):
             pass
-    assert {each.category for each in caught} == {DeprecationWarning}
+    assert {each.category for each in caught} == {FutureWarning}
     assert [str(each.message) for each in caught] == [
         f"{name} is deprecated: use /ready"
         for name in ("service.health_check", "get /other", "get /third")
@@ -196,7 +199,7 @@ def test_a_warning_that_is_an_error_leaves_no_answer_open() -> None:
     """Programs may turn warnings into errors; the connection is let go of."""
     client = Tinker(base_url=BASE_URL, transport=deprecated("warning"))
     with (
-        pytest.raises(DeprecationWarning, match="use /ready"),
+        pytest.raises(FutureWarning, match="use /ready"),
         client.with_streaming_response.service.health_check(),
     ):
         pytest.fail("the block must not be entered")
@@ -212,3 +215,98 @@ def test_a_deprecation_of_level_error_is_logged_as_one(caplog: pytest.LogCapture
     [record] = caplog.records
     assert (record.levelno, record.name) == (logging.ERROR, "tinker_lite")
     assert record.getMessage() == "service.health_check is deprecated: use /ready"
+
+
+class OwnTinker(Tinker):
+    """What a caller derives."""
+
+
+class OwnAsyncTinker(AsyncTinker):
+    """The same in the other colour."""
+
+
+def test_copies_are_of_the_same_class() -> None:
+    """A subclass keeps its methods."""
+    assert type(OwnTinker(base_url=BASE_URL).copy()) is OwnTinker
+    assert type(OwnAsyncTinker(base_url=BASE_URL).with_options(timeout=1)) is OwnAsyncTinker
+
+
+@pytest.mark.anyio
+async def test_a_closed_client_makes_no_calls() -> None:
+    """Whoever the transport belongs to; its copies over the caller's own transport go on."""
+    transport, async_transport = (
+        FakeTransport(lambda _: HEALTHY),
+        AsyncFakeTransport(lambda _: HEALTHY),
+    )
+    client = client_of(transport)
+    copy = client.copy()
+    client.close()
+    with pytest.raises(RuntimeError, match=r"service.health_check: this client is closed"):
+        client.service.health_check()
+    with pytest.raises(RuntimeError, match="this client is closed"):
+        client.with_raw_response.get("/x", cast_to=object)
+    assert copy.service.health_check().status == "ok"
+    async_client = AsyncTinker(base_url=BASE_URL, transport=async_transport)
+    await async_client.aclose()
+    with pytest.raises(RuntimeError, match="this client is closed"):
+        await async_client.service.health_check()
+    assert async_transport.requests == []
+
+
+@pytest.mark.parametrize(("here", "there"), [("local:", BASE_URL), (BASE_URL, "local:")])
+def test_a_copy_stays_on_its_side_of_the_embedded_service(here: str, there: str) -> None:
+    """The transport that both share leads to one of the two only, and a key must not go astray."""
+    with Tinker(base_url=here) as client, pytest.raises(ConfigError, match="make a new client"):
+        client.with_options(base_url=there)
+
+
+def once_lost(*failures: Any) -> FakeTransport:
+    """A transport whose first answers are failures."""
+    steps = [*failures, *[FakeReply({})] * 3]
+
+    def answer(_: Request) -> FakeReply:
+        step: FakeReply | TransportError = steps.pop(0)
+        if isinstance(step, TransportError):
+            raise step
+        return step
+
+    return FakeTransport(answer)
+
+
+LOST = ConnectionLost("gone", may_have_arrived=True)
+UNSENT = ConnectError("refused")
+ELSEWHERE = "https://storage.example/x"
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "failure", "n_sent"),
+    [
+        ("post", ELSEWHERE, LOST, 1),
+        ("post", ELSEWHERE, FakeReply(status=500), 1),
+        ("patch", ELSEWHERE, LOST, 1),
+        ("post", ELSEWHERE, UNSENT, 2),
+        ("post", ELSEWHERE, FakeReply(status=503), 2),
+        ("put", ELSEWHERE, LOST, 2),
+        ("delete", ELSEWHERE, LOST, 2),
+        ("get", ELSEWHERE, LOST, 2),
+        ("post", "/x", LOST, 2),
+    ],
+)
+def test_what_has_no_key_is_not_applied_twice(
+    method: str, target: str, failure: Any, n_sent: int
+) -> None:
+    """Another origin gets no key, so a call that may have arrived there is not made again."""
+    transport = once_lost(failure)
+    client = client_of(transport).with_options(max_retries=1)
+    with contextlib.suppress(APIError):
+        getattr(client, method)(target, cast_to=object)
+    assert len(transport.requests) == n_sent
+
+
+def test_a_key_of_the_callers_makes_a_repeat_safe() -> None:
+    """It goes where it is sent to, so the other origin can tell a repeat."""
+    transport = once_lost(LOST)
+    client_of(transport).with_options(max_retries=1).post(
+        ELSEWHERE, cast_to=object, idempotency_key="mine"
+    )
+    assert [r.headers.get("x-idempotency-key") for r in transport.requests] == ["mine"] * 2

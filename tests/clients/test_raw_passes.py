@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
@@ -70,19 +71,62 @@ def test_each_server_is_learnt_of_by_itself() -> None:
     assert service.forms() == ["protobuf", "json", "protobuf", "json", "json"]
 
 
-def test_plain_values_are_sent_as_they_are_given() -> None:
-    """A mapping, or a body with additions, is JSON: nothing else can hold unknown fields."""
+FIELDS: dict[str, Any] = {
+    "forward_backward_input": {
+        "data": [
+            {
+                "model_input": {"chunks": [{"tokens": [1, 2], "type": "encoded_text"}]},
+                "loss_fn_inputs": {"target_tokens": {"data": [1, 2], "dtype": "int64"}},
+            }
+        ],
+        "loss_fn": "cross_entropy",
+        "loss_fn_config": None,
+    },
+    "model_id": "M",
+    "seq_id": 1,
+}
+
+
+def test_plain_values_are_a_pass_too() -> None:
+    """A mapping of a pass's fields is offered like the pass itself."""
+    service = Generation("protobuf")
+    with_raw(service, lambda client: client.training.forward_backward(FIELDS))
+    assert service.forms() == ["protobuf"]
+    raw = service.passes()[0].body
+    assert isinstance(raw, bytes)
+    [datum] = read_pass(raw).forward_backward_input.data
+    assert datum.loss_fn_inputs["target_tokens"].tolist() == [1, 2]
+
+
+UNKNOWN: list[Any] = [
+    ({**FIELDS, "more": 1}, {}),
+    ({**FIELDS, "forward_backward_input": {**FIELDS["forward_backward_input"], "new": 1}}, {}),
+    ({"model_id": "M"}, {}),
+    (FIELDS, {"extra_body": {"more": 1}}),
+    (PASS, {"extra_body": {"more": 1}}),
+]
+
+
+@pytest.mark.parametrize(("body", "options"), UNKNOWN)
+def test_what_protobuf_has_no_place_for_is_json(body: Any, options: Any) -> None:
+    """Unknown fields, at any depth, and additions are sent as they are given."""
     service = Generation("json", "protobuf")
-    fields = msgspec.json.decode(msgspec.json.encode({"model_id": "M", "any": 1}))
-    service.script("/forward_backward", *[FakeReply({"request_id": "r"})] * 2)
+    service.script("/forward_backward", FakeReply({"request_id": "r"}))
+    with_raw(service, lambda client: client.training.forward_backward(body, **options))
+    assert service.forms() == ["json"]
 
-    def calls(client: tl.Tinker) -> None:
-        client.training.forward_backward(fields)
-        client.training.forward_backward(PASS, extra_body={"more": 1})
 
-    with_raw(service, calls)
-    assert service.forms() == ["json", "json"]
-    assert service.bodies("/forward_backward")[1]["more"] == 1
+@pytest.mark.parametrize(("body", "options"), UNKNOWN)
+def test_protobuf_alone_cannot_carry_it(body: Any, options: Any) -> None:
+    """Where protobuf was chosen, such a body is a mistake, and nothing is sent."""
+    service = Generation("protobuf")
+
+    def call(client: tl.Tinker) -> None:
+        with pytest.raises(TypeError, match="with wire='protobuf' the body must be"):
+            client.with_options(wire="protobuf").training.forward_backward(body, **options)
+
+    with_raw(service, call)
+    assert service.requests == []
 
 
 def test_one_poll_reads_either_form() -> None:
@@ -117,3 +161,69 @@ def test_large_passes_are_sent_in_blocks(monkeypatch: pytest.MonkeyPatch) -> Non
     assert isinstance(first.body, bytes)
     assert first.headers.get("content-length") == str(len(first.body))
     assert read_pass(first.body) == large
+
+
+def test_a_call_says_how_often_trouble_is_repeated() -> None:
+    """``max_retries`` of the call counts at a first contact too; other forms are no repeats."""
+    service = Generation("protobuf")
+    service.script("/forward_backward", *[refusal(500)] * 9)
+
+    def call(client: tl.Tinker) -> None:
+        with pytest.raises(tl.InternalServerError):
+            client.training.forward_backward(PASS, max_retries=0)
+
+    with_raw(service, call)
+    assert service.forms() == ["protobuf", "json"]
+
+
+def test_each_form_has_one_key() -> None:
+    """All attempts in one form share a key, and the answer says how many there were."""
+    service = Generation("protobuf")
+    service.script("/forward_backward", *[refusal(500)] * 2)
+
+    def call(client: tl.Tinker) -> int:
+        return client.with_raw_response.training.forward_backward(PASS).retries_taken
+
+    assert with_raw(service, call) == 2
+    keys = [request.headers.get("x-idempotency-key") for request in service.passes()]
+    assert keys[0] == keys[2] != keys[1]
+
+
+def test_what_describes_a_message_is_the_librarys_to_say() -> None:
+    """A Content-Type among a client's default headers must not relabel protobuf."""
+    service = Generation("protobuf")
+    headers = {"Content-Type": "application/json"}
+
+    def call(client: tl.Tinker) -> None:
+        client.with_options(default_headers=headers).training.forward_backward(PASS)
+
+    with_raw(service, call)
+    assert service.forms() == ["protobuf"]
+
+
+def test_polls_have_the_query_of_the_client() -> None:
+    """``result`` sends what every call of the client sends."""
+    service = Generation("protobuf")
+
+    def call(client: tl.Tinker) -> None:
+        copy = client.with_options(default_query={"tenant": "a"})
+        copy.result(rows.TRAINING_FORWARD_BACKWARD, copy.training.forward_backward(PASS))
+
+    with_raw(service, call)
+    assert all(request.url.endswith("?tenant=a") for request in service.requests)
+
+
+def test_a_web_page_teaches_nothing() -> None:
+    """A result that cannot be read says nothing of what the server speaks."""
+    service = Generation("protobuf")
+    page = FakeReply(b"<html>", headers=(("Content-Type", "text/html"),))
+    service.script("/retrieve_future", page)
+
+    def call(client: tl.Tinker) -> None:
+        future = client.training.forward_backward(PASS)
+        with pytest.raises(tl.RetrievalError, match="<html>"):
+            client.result(rows.TRAINING_FORWARD_BACKWARD, future)
+        client.result(rows.TRAINING_FORWARD_BACKWARD, future)
+
+    with_raw(service, call)
+    assert service.accepted("ForwardBackward") == [PROTOBUF, PROTOBUF]

@@ -13,10 +13,12 @@ import pytest
 
 from tests.engine.scripted import BASE_URL
 from tinker_lite import APIResponseValidationError, AsyncTinker, NotFoundError, Tinker
-from tinker_lite.errors import APIConnectionError, ConnectError
+from tinker_lite.errors import APIConnectionError, ConfigError, ConnectError
 from tinker_lite.http import Request
 from tinker_lite.testing import AsyncFakeTransport, FakeReply, FakeTransport
+from tinker_lite.types import UntypedAPIFuture
 from tinker_lite.types.property_info import PropertyInfo
+from tinker_lite.wire.not_given import NOT_GIVEN
 
 PLACE = "/api/v1/new_things"
 BUSY = FakeReply(status=503, headers=(("retry-after-ms", "1"),))
@@ -113,6 +115,13 @@ def test_text_is_read_by_its_character_set() -> None:
         (Thing(n=1), b'{"n":1}', "application/json"),
         (ThingData(n=1), b'{"n":1}', "application/json"),
         ([1, "a"], b'[1,"a"]', "application/json"),
+        (["a", ThingData(n=1)], b'["a",{"n":1}]', "application/json"),
+        (
+            [1, UntypedAPIFuture(request_id="r"), None],
+            b'[1,{"request_id":"r"},null]',
+            "application/json",
+        ),
+        (["a", {"b": NOT_GIVEN, "c": 1}], b'["a",{"c":1}]', "application/json"),
         ("a", b'"a"', "application/json"),
         (b"a", b"a", "application/octet-stream"),
     ],
@@ -143,7 +152,7 @@ def test_a_body_is_transformed_by_its_own_type() -> None:
     assert transport.requests[0].body == b'{"a":[{"madeAt":"2026-01-02T00:00:00"}]}'
 
 
-@pytest.mark.parametrize("path", ["", "api/v1/x", "ftp://h/x", "//"])
+@pytest.mark.parametrize("path", ["", "api/v1/x", "ftp://h/x", "//", "/x\r\ny", "/x\0"])
 def test_a_path_is_one_or_a_whole_url(path: str) -> None:
     """What is neither is refused before anything is sent, or stays below the base URL."""
     transport = answering(FakeReply())
@@ -271,3 +280,57 @@ def test_errors_name_the_call_without_its_query() -> None:
     with pytest.raises(APIConnectionError, match="patch /a: no answer") as caught:
         client_of(FakeTransport(refuse), max_retries=0).patch("/a?key=secret", cast_to=object)
     assert "secret" not in str(caught.value)
+    url = "https://user:secret@h.test/x?key=secret#secret"
+    with pytest.raises(NotFoundError, match=r"\(get https://h\.test/x: GET ") as missing:
+        client_of(answering(FakeReply(status=404))).get(url, cast_to=object)
+    assert "secret" not in str(missing.value)
+    with pytest.raises(ValueError, match=r"The path 'ftp://h\.test/x' must begin") as refused:
+        client_of(answering(FakeReply())).get(f"ftp{url[5:]}", cast_to=object)
+    assert "secret" not in str(refused.value)
+
+
+def test_a_type_with_marks_that_cannot_be_hashed_is_refused() -> None:
+    """No decoder could be kept for it; nothing is sent."""
+    transport = answering(FakeReply("a"))
+    marked: Any = Annotated[str, {"a": 1}]
+    with pytest.raises(TypeError, match=r"Annotated.* cannot be hashed; give it without"):
+        client_of(transport).get(PLACE, cast_to=marked)
+    assert not transport.requests
+    response = client_of(transport).with_raw_response.get(PLACE, cast_to=str)
+    with pytest.raises(TypeError, match=r"Annotated.* cannot be hashed; give it without"):
+        response.parse(to=marked)
+    assert response.parse() == '"a"'
+
+
+@pytest.mark.parametrize("kind", ["body", "extra_body"])
+def test_a_body_without_end_is_refused(kind: str) -> None:
+    """Before anything is sent, by an error that says what is wrong."""
+    transport = answering(FakeReply())
+    deep: dict[str, Any] = {}
+    for _ in range(3000):
+        deep = {"a": deep}
+    bodies: Any = {"body": {}, kind: deep}
+    with pytest.raises(ValueError, match="body is nested too deeply, or holds itself"):
+        client_of(transport).post(PLACE, cast_to=object, **bodies)
+    assert not transport.requests
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"timeout": "5"}, TypeError, "timeout is '5'; give seconds as a number"),
+        ({"max_retries": 1.5}, ConfigError, r"max_retries is 1\.5; it must be a whole number"),
+        ({"max_retries": "5"}, ConfigError, "max_retries is '5'; it must be a whole number"),
+    ],
+)
+def test_an_option_of_the_wrong_kind_is_named(
+    options: Any, error: type[Exception], text: str
+) -> None:
+    """Before anything is sent, for a call as for a client."""
+    transport = answering(FakeReply())
+    with pytest.raises(error, match=text):
+        client_of(transport).get(PLACE, cast_to=object, **options)
+    [name] = options
+    with pytest.raises(ConfigError, match=f"{name} is "):
+        client_of(transport, **options)
+    assert not transport.requests

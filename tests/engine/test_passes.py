@@ -136,7 +136,7 @@ def refused(*replies: FakeReply) -> tuple[ScriptedService, str]:
         (422, 415, "422 - first"),  # it reads protobuf, and the pass is wrong
         (415, 422, "422 - second"),  # it reads JSON, and the pass is wrong
         (404, 404, "404 - first"),  # the model is unknown
-        (422, 400, "400 - second"),
+        (422, 400, "422 - first"),
         (415, 403, "403 - second"),
     ],
 )
@@ -170,6 +170,56 @@ def test_a_server_that_is_down_at_first_is_waited_for() -> None:
     assert service.forms() == ["protobuf", "json", "protobuf"]
 
 
+def test_one_500_among_parallel_chunks_is_repeated() -> None:
+    """The form that the other chunks have found is no news for one that met trouble."""
+    service = Generation("protobuf")
+    service.script("/client/config", FakeReply({"fwdbwd_max_chunk_len": 1}))
+    service.script("/forward_backward", refusal(500))
+
+    async def main() -> int:
+        async with open_client(service) as client:
+            training = await client.create_lora_training_client_async("m")
+            output = await training.forward_backward([example()] * 4, "cross_entropy")
+            return len(output.loss_fn_outputs)
+
+    assert run_virtual(main) == 4
+
+
+@pytest.mark.parametrize("status", [400, 409, 422])
+def test_a_pass_whose_answer_was_lost_is_not_reported_as_failed(status: int) -> None:
+    """A gateway made the first answer a 500; the number is taken when JSON comes, not refused."""
+    service = Generation("protobuf", "json")
+    refusals = [refusal(status, "number used")] * 4  # a clash is repeated, as any call's is
+    service.script("/forward_backward", refusal(500), *refusals[: 4 if status == 409 else 1])
+
+    async def main() -> float:
+        async with open_client(service) as client:
+            training = await client.create_lora_training_client_async("m")
+            output = await training.forward_backward([example()], "cross_entropy")
+            return output.metrics["loss:sum"]
+
+    assert run_virtual(main) == 1.0
+    first, *_, last = service.passes()
+    assert first.body == last.body
+    assert first.headers.get("x-idempotency-key") == last.headers.get("x-idempotency-key")
+
+
+def test_a_wrong_pass_on_a_server_of_json_is_refused_soon() -> None:
+    """A server that chokes on protobuf and says what is wrong in JSON is believed."""
+    service = Generation("json", refusal_status=500)
+    service.script("/forward_backward", service.answer, refusal(422, "no such loss"))
+
+    async def main() -> str:
+        async with open_client(service) as client:
+            training = await client.create_lora_training_client_async("m")
+            with pytest.raises(tl.APIStatusError) as caught:
+                await training.forward_backward([example()], "unheard_of")
+            return str(caught.value)
+
+    assert "422 - no such loss" in run_virtual(main)
+    assert service.forms() == ["protobuf", "json", "protobuf"]
+
+
 def test_a_later_500_is_repeated_in_the_same_form() -> None:
     """Once a form is known, a server in trouble is asked again in that form."""
     service = Generation("protobuf", "json")
@@ -185,9 +235,10 @@ def test_a_later_500_is_repeated_in_the_same_form() -> None:
     assert service.forms() == ["protobuf"] * 4
 
 
-def test_a_form_that_is_no_longer_taken_is_forgotten() -> None:
-    """415 from a server that has changed begins the search anew."""
-    service = Generation("protobuf")
+@pytest.mark.parametrize("status", [404, 415, 422])
+def test_a_form_that_is_no_longer_taken_is_forgotten(status: int) -> None:
+    """What a server that was exchanged refuses is offered in the other form, which is kept to."""
+    service = Generation("protobuf", refusal_status=status)
 
     async def main() -> None:
         async with open_client(service) as client:
@@ -198,7 +249,7 @@ def test_a_form_that_is_no_longer_taken_is_forgotten() -> None:
             await training.forward_backward([example()], "cross_entropy")
 
     run_virtual(main)
-    assert service.forms() == ["protobuf", "protobuf", "protobuf", "json", "json"]
+    assert service.forms() == ["protobuf", "protobuf", "json", "json"]
 
 
 def test_not_acceptable_asks_for_json() -> None:

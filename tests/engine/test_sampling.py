@@ -271,3 +271,20 @@ def test_a_prompt_whose_tokens_nobody_has_counted() -> None:
         prompt = ModelInput(chunks=[picture])
         sample = sampling.sample(prompt, 1, PARAMS, include_prompt_logprobs=True)
         assert sample.result(PATIENCE_S).prompt_logprobs == [-1.0]
+
+
+def test_back_pressure_is_seen_at_once() -> None:
+    """429 reaches the loop that obeys it, without the repeats of a failed call before."""
+    service = ScriptedService()
+    service.script(SAMPLE, *[refusal(429)] * 3)
+
+    async def main() -> float:
+        async with open_client(service) as client:
+            sampling = await client.create_sampling_client_async(base_model="m")
+            began_s = anyio.current_time()
+            await sampling.sample_async(PROMPT, 1, PARAMS)
+            return anyio.current_time() - began_s
+
+    assert run_virtual(main) == 3.0
+    keys = {request.headers.get("x-idempotency-key") for request in service.to(SAMPLE)}
+    assert len(keys) == 4

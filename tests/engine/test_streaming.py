@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import asyncio
 import gzip
+import re
+import threading
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -26,9 +29,11 @@ from tinker_lite.clients.streams import AsyncStream, Stream, item_type
 from tinker_lite.engine.streaming import END, Chunked, ItemReader, Lines, Text
 from tinker_lite.engine.world import drive
 from tinker_lite.errors import DecodeError, StreamAlreadyConsumed, TruncatedBody
-from tinker_lite.http import AsyncResponse, Request
+from tinker_lite.http import AsyncResponse, Headers, Request
+from tinker_lite.protocol.replies import Reply
 from tinker_lite.testing import AsyncFakeTransport, FakeReply, FakeTransport
 
+HEAD = Reply(status=200, headers=Headers(), body=b"", method="GET", url="http://h/a")
 LOST = TruncatedBody("the body ended before its end", may_have_arrived=True)
 
 
@@ -73,16 +78,16 @@ def test_however_a_body_is_split_the_same_comes_out(text: str, sizes: list[int],
     """Pieces of one size, text, and lines do not depend on how the bytes came."""
     body = text.encode()
     pieces = cut(body, sizes)
-    chunks = items_of(ItemReader(Source(*pieces), Chunked(size)))
+    chunks = items_of(ItemReader(Source(*pieces), Chunked(size), HEAD))
     assert b"".join(chunks) == body
     assert all(len(each) == size for each in chunks[:-1])
-    texts = items_of(ItemReader(Source(*pieces), Text("utf-8", size)))
+    texts = items_of(ItemReader(Source(*pieces), Text("utf-8", size), HEAD))
     assert "".join(texts) == text
     assert all(len(each) == size for each in texts[:-1])
-    plain = items_of(ItemReader(Source(*pieces), Text("utf-8", None)))
+    plain = items_of(ItemReader(Source(*pieces), Text("utf-8", None), HEAD))
     assert "".join(plain) == text
-    lines = items_of(ItemReader(Source(*pieces), Lines("utf-8")))
-    assert lines == items_of(ItemReader(Source(body), Lines("utf-8")))
+    lines = items_of(ItemReader(Source(*pieces), Lines("utf-8"), HEAD))
+    assert lines == items_of(ItemReader(Source(body), Lines("utf-8"), HEAD))
 
 
 @pytest.mark.parametrize("splitter", [Chunked, partial(Text, "utf-8")])
@@ -121,6 +126,44 @@ def test_an_item_that_does_not_fit_ends_the_stream() -> None:
     assert list(stream) == []
 
 
+def test_items_are_made_one_at_a_time() -> None:
+    """Of one piece too: those before a wrong one come, those after the end are not looked at."""
+    tape = Tape(b'data: {"n": 1}\n\ndata: {"n": "x"}\n\ndata: {"n": 3}\n\n')
+    stream = blocking(Player(tape)).get(PLACE, stream=True, stream_cls=Stream[Item])
+    assert next(stream) == {"n": 1}
+    with pytest.raises(APIResponseValidationError, match=r"`\$\.n`"):
+        next(stream)
+    assert list(stream) == []
+    tape = Tape(b'data: {"n": 1}\n\ndata: [DONE]\n\ndata: nonsense\n\n')
+    stream = blocking(Player(tape)).get(PLACE, stream=True, stream_cls=Stream[Item])
+    assert list(stream) == [{"n": 1}]
+    assert tape.n_closed == 1
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/plain; charset=utf-8"])
+async def test_a_body_that_has_no_items_is_refused(kind: str) -> None:
+    """It says what it is, and would otherwise be an empty stream; ``bytes`` fit anything."""
+    for pieces in ([b'{"error": "busy"}'], []):
+        player = Player(Tape(*pieces), ("Content-Type", kind))
+        stream = blocking(player).get(PLACE, stream=True, stream_cls=Stream[Item])
+        said = re.escape(f"this does not fit: it is {kind.partition(';')[0]}, and items come in")
+        with pytest.raises(APIResponseValidationError, match=said) as caught:
+            next(stream)
+        assert caught.value.body == (pieces[0].decode() if pieces else None)
+        assert player.tape.n_closed == 1
+    raw = AsyncPlayer(Tape(b"{}"), ("Content-Type", kind))
+    pieces_of = await nonblocking(raw).get(PLACE, stream=True, stream_cls=AsyncStream[bytes])
+    assert [piece async for piece in pieces_of] == [b"{}"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32-be", "latin-1", "cp037"])
+def test_lines_are_found_in_every_character_set(encoding: str) -> None:
+    """U+010A has the byte of a line feed in it; the pieces cut characters."""
+    lines = ["a", "", "z"] if encoding in {"latin-1", "cp037"} else ["a\u010ab", "", "\U0001f600"]
+    raw = "\r\n".join(lines).encode(encoding)
+    assert items_of(ItemReader(Source(*cut(raw, [1] * 9)), Lines(encoding), HEAD)) == lines
+
+
 def test_an_answer_can_be_streamed_by_hand() -> None:
     """Out of ``with_streaming_response``, when its head has been looked at."""
     tape = Tape(b'data: {"n": 1}\n\n')
@@ -144,15 +187,37 @@ class Items(Stream[Item]):
 )
 def test_a_stream_class_says_what_the_items_are(stream_cls: Any, expected: Any) -> None:
     """By its argument, or that of the class it derives from."""
-    assert item_type(stream_cls) == expected
+    base = AsyncStream if stream_cls == AsyncStream[Item] else Stream
+    assert item_type(stream_cls, base) == expected
 
 
-def test_what_is_no_stream_class_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"stream": True, "stream_cls": dict}, r"give this client Stream\[T\]"),
+        ({"stream": True, "stream_cls": AsyncStream[Item]}, r"give this client Stream\[T\]"),
+        ({"stream": True}, "needs stream=True and stream_cls"),
+        ({"stream_cls": Stream[Item]}, "needs stream=True and stream_cls"),
+    ],
+)
+def test_what_does_not_make_a_stream_is_refused(options: dict[str, Any], text: str) -> None:
     """Before anything is sent."""
     player = Player(Tape())
-    wrong: Any = dict
-    with pytest.raises(TypeError, match=r"give Stream\[T\] or AsyncStream\[T\]"):
-        blocking(player).get(PLACE, stream=True, stream_cls=wrong)
+    client = blocking(player)
+    with pytest.raises(TypeError, match=text):
+        client.get(PLACE, **options)
+    whole: Any = client.with_raw_response
+    with pytest.raises(TypeError, match=r"stream=True goes with|needs stream=True"):
+        whole.get(PLACE, **options)
+    assert not player.requests
+
+
+async def test_an_async_client_has_async_streams() -> None:
+    """Iterating over the other kind would fail after the call was made."""
+    player = AsyncPlayer(Tape())
+    client: Any = nonblocking(player)
+    with pytest.raises(TypeError, match=r"give this client AsyncStream\[T\]"):
+        await client.get(PLACE, stream=True, stream_cls=Stream[Item])
     assert not player.requests
 
 
@@ -246,7 +311,7 @@ def test_an_answer_that_was_closed_unread_cannot_be_read() -> None:
 
 
 def test_what_goes_on_for_ever_without_a_line_is_an_error() -> None:
-    """A splitter's refusal ends the stream."""
+    """A splitter's refusal ends the stream, and is the error that other unfit answers are."""
 
     class Refusing:
         def feed(self, piece: bytes) -> list[bytes]:
@@ -256,9 +321,11 @@ def test_what_goes_on_for_ever_without_a_line_is_an_error() -> None:
             return []
 
     source = Source(b"abc")
-    reader = ItemReader(source, Refusing())
-    with pytest.raises(DecodeError, match="3 bytes are too many"):
+    reader = ItemReader(source, Refusing(), HEAD)
+    text = "GET http://h/a answered 200, but this does not fit: 3 bytes are too many"
+    with pytest.raises(APIResponseValidationError, match=text) as caught:
         drive(reader.next())
+    assert isinstance(caught.value.__cause__, DecodeError)
     assert source.is_closed
 
 
@@ -315,6 +382,52 @@ async def test_a_cancelled_download_leaves_nothing_behind(tmp_path: Path) -> Non
             tasks.cancel_scope.cancel()
     assert transport.body.closed.is_set()
     assert names_in(tmp_path) == []
+
+
+def test_what_is_cancelled_while_its_file_is_opened_leaves_none_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By asyncio itself, which does not wait for the thread that opens it."""
+    asked, goes_on, removed = (threading.Event() for _ in range(3))
+    real_open, real_unlink = Path.open, Path.unlink
+
+    def slow_open(self: Path, mode: str = "r") -> Any:
+        asked.set()
+        assert goes_on.wait(5)
+        return real_open(self, mode)
+
+    def unlink(self: Path, missing_ok: bool = False) -> None:
+        real_unlink(self, missing_ok)
+        removed.set()
+
+    monkeypatch.setattr(Path, "open", slow_open)
+    monkeypatch.setattr(Path, "unlink", unlink)
+    player = AsyncPlayer(Tape(b"content"))
+
+    async def download() -> None:
+        async with nonblocking(player).with_streaming_response.get(PLACE, cast_to=bytes) as answer:
+            await answer.stream_to_file(tmp_path / "a")
+
+    async def cancel() -> None:
+        task = asyncio.create_task(download())
+        assert await asyncio.to_thread(asked.wait, 5)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancel())
+    goes_on.set()
+    assert removed.wait(5)
+    assert names_in(tmp_path) == []
+    assert player.tape.n_closed >= 1
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "\u00fc" * 127])
+def test_a_file_may_have_the_longest_name_there_is(name: str, tmp_path: Path) -> None:
+    """The name that it has until it is whole is no longer."""
+    with blocking(Player(Tape(b"a"))).with_streaming_response.get(PLACE, cast_to=bytes) as response:
+        response.stream_to_file(tmp_path / name)
+    assert names_in(tmp_path) == [name]
 
 
 async def test_a_cancelled_stream_closes_its_answer() -> None:

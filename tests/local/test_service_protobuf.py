@@ -198,3 +198,15 @@ def test_other_answers_to_a_poll_stay_json(driver: Driver) -> None:
         assert response.status == status
         assert response.headers.get("content-type") == "application/json"
         assert msgspec.json.decode(response.read())
+
+
+def test_a_repeat_may_come_in_the_other_form(driver: Driver) -> None:
+    """What was accepted in protobuf is the same request in JSON, forward only or not."""
+    model_id = driver.model()
+    body = pass_body(model_id, 1, BATCH[0])
+    _, accepted = submit(driver, packed(body))
+    assert driver.ask("POST", "/forward_backward", encode_json(body)) == (200, accepted)
+    batch = t.ForwardBackwardInput(data=[BATCH[0]], loss_fn="cross_entropy")
+    forward = t.ForwardRequest(forward_input=batch, model_id=model_id, seq_id=2)
+    _, accepted = submit(driver, packed(forward))
+    assert driver.ask("POST", "/forward", encode_json(forward)) == (200, accepted)

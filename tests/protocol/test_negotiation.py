@@ -4,7 +4,13 @@ import pytest
 
 from tinker_lite.config import WireChoice
 from tinker_lite.protocol.endpoint import Form
-from tinker_lite.protocol.negotiation import Learned, accepted_form, is_refusal, pass_forms
+from tinker_lite.protocol.negotiation import (
+    Learned,
+    Next,
+    accepted_form,
+    after_refusals,
+    pass_forms,
+)
 from tinker_lite.types import ForwardBackwardOutput, OptimStepResponse, SampleResponse
 
 
@@ -14,8 +20,8 @@ from tinker_lite.types import ForwardBackwardOutput, OptimStepResponse, SampleRe
         ("auto", Learned(), ("protobuf", "json")),
         ("auto", Learned(results="protobuf"), ("protobuf", "json")),
         ("auto", Learned(results="json"), ("json", "protobuf")),
-        ("auto", Learned(passes="json"), ("json",)),
-        ("auto", Learned(passes="protobuf", results="json"), ("protobuf",)),
+        ("auto", Learned(passes="json"), ("json", "protobuf")),
+        ("auto", Learned(passes="protobuf", results="json"), ("protobuf", "json")),
         ("json", Learned(passes="protobuf"), ("json",)),
         ("protobuf", Learned(passes="json", results="json"), ("protobuf",)),
     ],
@@ -23,7 +29,7 @@ from tinker_lite.types import ForwardBackwardOutput, OptimStepResponse, SampleRe
 def test_passes_are_offered_in_what_is_known(
     choice: WireChoice, learned: Learned, forms: tuple[Form, ...]
 ) -> None:
-    """Protobuf first, unless results have come as JSON; what was accepted, or chosen, alone."""
+    """What was accepted first, or what results have come as, or protobuf; what was chosen alone."""
     assert pass_forms(choice, learned) == forms
 
 
@@ -51,7 +57,63 @@ def test_other_results_are_json(choice: WireChoice) -> None:
     assert accepted_form(choice, Learned(), OptimStepResponse) == "application/json"
 
 
-def test_what_may_be_a_refusal_of_the_form() -> None:
-    """Unknown route, unknown type, unreadable body, and the 500 of a server that chokes on it."""
-    found = [status for status in range(200, 600) if is_refusal(status)]
-    assert found == [404, 415, 422, 500]
+@pytest.mark.parametrize(
+    ("statuses", "what"),
+    [
+        # The first form is refused, maybe for being what it is.
+        ((404,), "other"),
+        ((415,), "other"),
+        ((422,), "other"),
+        ((500,), "other"),
+        ((400,), "usual"),
+        ((401,), "usual"),
+        ((503,), "usual"),
+        # Neither is taken: what refuses the content says more.
+        ((422, 415), "first"),
+        ((415, 422), "second"),
+        ((404, 422), "second"),
+        ((404, 404), "first"),
+        ((415, 415), "first"),
+        ((422, 400), "first"),
+        ((415, 403), "second"),
+        ((422, 500), "first"),
+        # The server may be in trouble.
+        ((500, 500), "wait"),
+        ((500, 415), "wait"),
+        ((500, 404), "wait"),
+        ((500, 405), "wait"),
+        ((415, 500), "wait"),
+        # The first offer may have been accepted, and its answer lost.
+        ((500, 400), "again"),
+        ((500, 409), "again"),
+        ((500, 422), "again"),
+        ((500, 422, 500), "second"),
+        ((500, 409, 400), "usual"),
+        ((500, 409, 503), "usual"),
+    ],
+)
+def test_what_comes_after_refusals_of_a_first_contact(
+    statuses: tuple[int, ...], what: Next
+) -> None:
+    """Each combination that decides something."""
+    assert after_refusals(statuses, is_known=False) == what
+
+
+@pytest.mark.parametrize(
+    ("statuses", "what"),
+    [
+        ((500,), "usual"),
+        ((400,), "usual"),
+        ((415,), "other"),
+        ((422,), "other"),
+        ((404,), "other"),
+        ((422, 415), "first"),
+        ((404, 500), "first"),
+        ((415, 500), "first"),
+        ((500, 415), "wait"),
+        ((500, 400), "wait"),
+    ],
+)
+def test_what_comes_after_a_known_form_is_refused(statuses: tuple[int, ...], what: Next) -> None:
+    """500 is trouble; the rest is looked into once, since the server may be another one now."""
+    assert after_refusals(statuses, is_known=True) == what

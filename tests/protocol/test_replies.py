@@ -18,7 +18,7 @@ from tinker_lite.protocol.replies import (
     read_reply,
     status_error,
 )
-from tinker_lite.protocol.sequences import with_sequence_ids
+from tinker_lite.protocol.samples import with_sequence_ids
 from tinker_lite.types import (
     CheckpointArchiveUrlResponse,
     HealthResponse,
@@ -143,7 +143,8 @@ def test_a_connection_error_says_what_was_tried(
         error, operation="service.x", method="GET", url="https://me:hush@h/x?s=hush", n_retries=2
     )
     assert type(found) is cls
-    text = f"service.x: no answer to GET https://h/x in 3 attempts. {error}"
+    what = "answer that can be used" if isinstance(error, errors.ProtocolError) else "answer"
+    text = f"service.x: no {what} to GET https://h/x in 3 attempts. {error}"
     assert str(found).startswith(text)
     assert found.may_have_arrived is error.may_have_arrived
     refused = isinstance(error, errors.ConnectError)

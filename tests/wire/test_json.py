@@ -158,6 +158,34 @@ def test_long_lists_are_not_copied_to_be_encoded(tokens: list[int]) -> None:
     assert to_plain(chunk)["tokens"] is chunk.tokens
 
 
+class Stubborn:
+    """A foreign number that cannot be added to others."""
+
+    ndim = 0
+
+    def __radd__(self, other: object) -> object:
+        raise ValueError(f"not to {other}")
+
+    def item(self) -> int:
+        """The number."""
+        return 7
+
+
+@pytest.mark.parametrize(
+    ("items", "plain"),
+    [
+        (["a", t.UntypedAPIFuture(request_id="r")], ["a", {"request_id": "r"}]),
+        ((1, t.UntypedAPIFuture(request_id="r")), [1, {"request_id": "r"}]),
+        ([1.5, [t.UntypedAPIFuture(request_id="r")]], [1.5, [{"request_id": "r"}]]),
+        ([1, Stubborn(), "a", None], [1, 7, "a", None]),
+        ([1.5, 10**400], [1.5, 10**400]),
+    ],
+)
+def test_a_list_is_not_judged_by_its_first_item(items: Any, plain: object) -> None:
+    """A struct behind numbers or texts is sent by its rules."""
+    assert sent(items) == plain
+
+
 # What is read: protocol section 1.8
 
 
@@ -253,6 +281,27 @@ def test_a_wrong_value_names_its_path(raw: str, type_: type, path: str) -> None:
     expected = path.replace("…", "forward_backward_input.")
     assert str(caught.value).endswith(f" - at `{expected}`")
     assert str(caught.value).count("$") == 1
+
+
+INTS = dict[str, dict[str, list[int]]]
+
+
+@pytest.mark.parametrize(
+    ("raw", "type_", "path"),
+    [
+        ('{"loss_fn_output_type":"x","loss_fn_outputs":[],"metrics":{"a":1,"b:sum":"x","c":3}}',
+         t.ForwardBackwardOutput, "$.metrics.b:sum"),
+        ('{"loss_fn_output_type":"x","metrics":{},"loss_fn_outputs":[{},{"a":{"data":[1],'
+         '"dtype":"int64"},"b":{"data":[1,"x"],"dtype":"int64"}}]}',
+         t.ForwardBackwardOutput, "$.loss_fn_outputs[1].b.data[1]"),
+        ('{"a":{"x":[1]},"b":{"y":[2],"z.[0":[3,"x"]},"c":{"y":["x"]}}', INTS, "$.b.z.[0[1]"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_of_a_mapping_is_named_by_its_key(raw: str, type_: Any, path: str) -> None:
+    """At every depth, and the first one where several are wrong."""
+    with pytest.raises(DecodeError) as caught:
+        decode_json(raw.encode(), type_)
+    assert str(caught.value).endswith(f" - at `{path}`")
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,16 @@ def test_nan_is_no_logprob_but_infinity_is_one() -> None:
     assert response.prompt_logprobs == [None, -math.inf]
 
 
+@pytest.mark.parametrize("number", [2, -1, 2**31 - 1])
+def test_a_newer_reason_to_stop_is_kept(number: int) -> None:
+    """As in JSON: the sample is not lost, and the reason is sent again as it came."""
+    raw = foreign("SampleResponse", {"sequences": [{"stop_reason": number}]}).SerializeToString()
+    response = decode_sample_response(raw)
+    reason = response.sequences[0].stop_reason
+    assert (type(reason), reason) == (t.UnknownValue, str(number))
+    assert bytes(encode_sample_response(response)) == raw
+
+
 def test_newer_fields_are_these_bytes() -> None:
     """Alternative tokens are int32; a table of targets keeps its layout."""
     sequence = t.SampledSequence(stop_reason="stop", tokens=[], topk_logprobs=[[(7, -1.0)]])
@@ -129,7 +139,6 @@ def test_newer_fields_are_these_bytes() -> None:
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"sequences": [{}, {"stop_reason": 2}]}, "2 is not known - at `$.sequences[1].stop_"),
         ({"sequences": [{"tokens": b"123"}]}, "3 bytes are not a whole number of int32 - at "
          "`$.sequences[0].tokens`"),
         ({"sequences": [{"logprobs": b"123"}]}, "float32 - at `$.sequences[0].logprobs`"),
@@ -164,6 +173,8 @@ def test_a_result_that_does_not_fit_names_its_path(fields: dict[str, Any], text:
         ({"sequences": [{"logprobs": [1e39]}]}, "1e+39 does not fit float32 - at "
          "`$.sequences[0].logprobs[0]`"),
         ({"sequences": [{"stop_reason": "tired"}]}, "'tired' is not known"),
+        ({"sequences": [{"stop_reason": "2"}]}, "'2' is not known"),
+        ({"sequences": [{"stop_reason": t.UnknownValue("tired")}]}, "('tired') is not known"),
         ({"prompt_logprobs": [None, "x"]}, "'x' does not fit float32 - at `$.prompt_logprobs[1]`"),
         ({"topk_prompt_logprobs": [[("x", 0.0)]]}, "`$.topk_prompt_logprobs.token_ids[0]`"),
         ({"sequences": [{"topk_logprobs": [[(1, "x")]]}]},

@@ -77,19 +77,19 @@ def test_a_stream_is_read_by_the_standard(stream: bytes, expected: list[object])
 def test_an_event_comes_with_its_blank_line() -> None:
     """Not one piece later: a CR ends a line by itself."""
     decoder = EventDecoder()
-    assert decoder.feed(b"data: a\r\n") == []
-    assert decoder.feed(b"\r") == [said("a")]
-    assert decoder.feed(b"\ndata: b\n\n") == [said("b")]
+    assert list(decoder.feed(b"data: a\r\n")) == []
+    assert list(decoder.feed(b"\r")) == [said("a")]
+    assert list(decoder.feed(b"\ndata: b\n\n")) == [said("b")]
 
 
 def test_what_never_ends_is_refused() -> None:
     """A line, and an event of many lines, are bounded."""
     with pytest.raises(DecodeError, match="longer than the 10 bytes"):
-        EventDecoder(10).feed(b"data: 123456")
+        list(EventDecoder(10).feed(b"data: 123456"))
     decoder = EventDecoder(20)
-    assert decoder.feed(b"data: 1\n\n" * 10) == [said("1")] * 10
+    assert list(decoder.feed(b"data: 1\n\n" * 10)) == [said("1")] * 10
     with pytest.raises(DecodeError, match="larger than the 20 bytes"):
-        decoder.feed(b"data: 1\n" * 10)
+        list(decoder.feed(b"data: 1\n" * 10))
 
 
 def cut(stream: bytes, places: Iterable[int]) -> list[bytes]:

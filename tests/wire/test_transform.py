@@ -164,6 +164,12 @@ def test_the_order_of_keys_is_kept() -> None:
     assert list(result) == ["z", "theSome", "a", "one"]
 
 
+def test_a_list_is_not_judged_by_its_first_item() -> None:
+    """What was not given goes, and a struct is transformed, behind texts and numbers too."""
+    assert transform(["a", {"b": NOT_GIVEN}], object) == ["a", {}]
+    assert transform({"new": [1, LeafStruct(foo_bar="x")]}, Middle) == {"new": [1, {"FOO": "x"}]}
+
+
 def test_long_lists_of_numbers_are_the_same_object() -> None:
     """Token ids are not looked at one by one."""
     tokens = list(range(1000))

@@ -40,7 +40,7 @@ def test_a_path_is_filled(value: str, path: str) -> None:
 @pytest.mark.parametrize("value", ["", "..", ".", "a/../b", "../a", "a/.", "./a"])
 def test_a_value_that_would_climb_out_is_refused(value: str) -> None:
     """The error names the placeholder."""
-    with pytest.raises(ValueError, match=r"checkpoint is .*plain, non-empty identifier"):
+    with pytest.raises(ValueError, match=r"\{checkpoint\} of \S+ is .*plain, non-empty identifier"):
         render_path("/x/{checkpoint}", checkpoint=value)
 
 
@@ -120,6 +120,12 @@ def test_what_has_no_form_in_a_query_is_refused() -> None:
         pytest.param("/a?limit=5", {"limit": 6, "x": 1}, "/a?limit=6&x=1", id="replaced"),
         pytest.param("/a?b=1&b=2&c=", {"b": [3, 4]}, "/a?c=&b=3%2C4", id="all of a name"),
         pytest.param("/a?b=1", {"b": None}, "/a", id="taken away"),
+        pytest.param("/a?b[c]=1&b[]=2&bc=3", {"b": None}, "/a?bc=3", id="taken away, nested"),
+        pytest.param("/a?b=7&c=1", {"b": [], "c": ""}, "/a", id="nothing in its place"),
+        pytest.param("/a?b[c]=1", {"b": {"d": 2}}, "/a?b%5Bd%5D=2", id="nested, replaced"),
+        pytest.param("/a?b[c]=1&b[d]=2", {"b[c]": 3}, "/a?b%5Bd%5D=2&b%5Bc%5D=3", id="one inside"),
+        pytest.param("/a?z=1#f", {"b": 1}, "/a?z=1&b=1#f", id="before a fragment"),
+        pytest.param("/a?b=1#f?b=1", {"b": None}, "/a#f?b=1", id="nothing but a fragment"),
         pytest.param("http://h/a?b=1", {"c": "x y"}, "http://h/a?b=1&c=x+y", id="a whole URL"),
     ],
 )

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from msgspec.structs import replace
 
-from tinker_lite.config import Config, checked, resolve
+from tinker_lite.config import LOCAL_SCHEME, Config, checked, resolve
 from tinker_lite.engine.options import check_names, merged_query
 from tinker_lite.engine.preparation import Defaults
-from tinker_lite.http import Headers, Timeout
+from tinker_lite.errors import ConfigError
+from tinker_lite.http import Headers, Timeout, public_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,6 +79,11 @@ def changed(defaults: Defaults, **changes: Unpack[ClientOptions]) -> Defaults:
 
 def _changed_config(config: Config, changes: ClientOptions) -> Config:
     base_url, api_key = changes.get("base_url"), changes.get("api_key")
+    if base_url is not None and base_url.startswith(LOCAL_SCHEME) != config.is_local:
+        raise ConfigError(
+            f"with_options(base_url={public_url(base_url)!r}): the transport of this client cannot "
+            "go there, since only one of the two is the embedded service; make a new client."
+        )
     if base_url is not None or api_key is not None:
         own_key = None if config.api_key is None else config.api_key.reveal()
         given = resolve(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast, overload
 
 from tinker_lite.clients.faces import (
+    Async,
     AsyncRaw,
     AsyncStreamed,
+    Blocking,
     BlockingRaw,
     BlockingStreamed,
     Resource,
@@ -25,9 +27,18 @@ from tinker_lite.clients.resources.training_runs import TrainingRuns
 from tinker_lite.clients.resources.weights import Weights
 from tinker_lite.clients.verbs import Verb
 
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from tinker_lite.clients.responses import APIResponse, AsyncAPIResponse
+    from tinker_lite.engine.options import CallOptions, VerbOptions
+    from tinker_lite.protocol.endpoints import Method
+    from tinker_lite.wire.files import RequestFiles
+
 __all__ = ["Endpoints"]
 
 F = TypeVar("F")
+T = TypeVar("T")
 
 
 class Endpoints(Resource[F]):
@@ -70,6 +81,48 @@ class Endpoints(Resource[F]):
     def delete(self) -> Verb[F]:
         """``DELETE`` a path; see ``Verb``."""
         return Verb("DELETE", self.face)
+
+    @overload
+    def request(
+        self: Endpoints[Blocking],
+        method: str,
+        path: str,
+        *,
+        cast_to: type[T],
+        body: object = None,
+        files: RequestFiles | None = None,
+        **options: Unpack[CallOptions],
+    ) -> T: ...
+    @overload
+    def request(
+        self: Endpoints[Async],
+        method: str,
+        path: str,
+        *,
+        cast_to: type[T],
+        body: object = None,
+        files: RequestFiles | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Coroutine[Any, Any, T]: ...
+    @overload
+    def request(
+        self: Endpoints[BlockingRaw], method: str, path: str, **how: Unpack[VerbOptions]
+    ) -> APIResponse[Any]: ...
+    @overload
+    def request(
+        self: Endpoints[AsyncRaw], method: str, path: str, **how: Unpack[VerbOptions]
+    ) -> Coroutine[Any, Any, AsyncAPIResponse[Any]]: ...
+    @overload
+    def request(self, method: str, path: str, **how: Unpack[VerbOptions]) -> Any: ...
+    def request(self, method: str, path: str, **how: Any) -> Any:
+        """Make a call with any method, such as ``HEAD`` or ``OPTIONS``; see ``Verb``.
+
+        Raises:
+            ValueError: The method is none.
+        """
+        if not (method.isascii() and method.replace("-", "").isalpha()):
+            raise ValueError(f"The method {method!r} must be a word, such as 'HEAD'.")
+        return Verb(cast("Method", method.upper()), self.face)(path, **how)
 
     @property
     def service(self) -> Service[F]:

@@ -78,7 +78,13 @@ class BlockingStreamed:
 
 
 class Blocking:
-    """Gives the answer itself, decoded."""
+    """Gives the answer itself, decoded.
+
+    Attributes:
+        streams: The base of its stream classes.
+    """
+
+    streams = Stream
 
     def __init__(self, caller: Caller[Response]) -> None:
         self._caller = caller
@@ -131,6 +137,8 @@ class AsyncStreamed:
 
 class Async:
     """The async form of ``Blocking``."""
+
+    streams = AsyncStream
 
     def __init__(self, caller: Caller[AsyncResponse]) -> None:
         self._caller = caller

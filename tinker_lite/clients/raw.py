@@ -6,7 +6,7 @@ drive the same coroutines; only the driver differs.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
 from tinker_lite._version import PROTOCOL_VERSION
 from tinker_lite.clients.defaults import ClientOptions, changed
@@ -25,7 +25,10 @@ from tinker_lite.engine.transports import (
 )
 from tinker_lite.engine.world import AnyioIO, BlockingIO, drive
 from tinker_lite.errors import ConfigError
+from tinker_lite.http import public_url
+from tinker_lite.protocol.endpoints import Submission
 from tinker_lite.safety import MAX_RESPONSE_BYTES
+from tinker_lite.types import UntypedAPIFuture
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,10 +43,8 @@ if TYPE_CHECKING:
         Timeout,
         Transport,
     )
-    from tinker_lite.protocol.endpoints import Submission
     from tinker_lite.proxies import ProxiesTypes, Proxy
     from tinker_lite.tls import CertTypes, VerifyTypes
-    from tinker_lite.types import UntypedAPIFuture
     from tinker_lite.wire.urls import ArrayFormat, QueryValue
 
 __all__ = ["AsyncTinker", "Tinker"]
@@ -52,15 +53,26 @@ R = TypeVar("R")
 
 
 async def _result(caller: Caller[Any], row: Submission[R], future: UntypedAPIFuture) -> R:
-    defaults = caller.defaults
-    return await retrieve(future.request_id, row, defaults.config, defaults.servers, caller.io)
+    given = (("submission", row, Submission), ("future", future, UntypedAPIFuture))
+    for name, value, kind in given:
+        if not isinstance(cast("object", value), kind):
+            raise TypeError(
+                f"{name} is {value!r}; give the row, such as endpoints.MODELS_CREATE, and then "
+                "the UntypedAPIFuture that it was answered with."
+            )
+    caller.check_open(row.name)
+    return await retrieve(future.request_id, row, caller.defaults, caller.io)
+
+
+def _shown(client: object, caller: Caller[Any]) -> str:
+    return f"{type(client).__name__}({public_url(caller.defaults.config.base_url)!r})"
 
 
 class Tinker(Endpoints[Blocking]):
     """Blocking single calls, on the calling thread.
 
     Every endpoint is a method of a resource: ``client.models.get_info(request)``. Paths that are
-    none go through ``get``, ``post``, ``put``, ``patch`` and ``delete``. All of them take the
+    none go through ``get``, ``post``, ``put``, ``patch``, ``delete`` and ``request``. All take the
     options of ``CallOptions``, and all are there once more under ``with_raw_response`` and
     ``with_streaming_response``.
 
@@ -148,7 +160,7 @@ class Tinker(Endpoints[Blocking]):
         self._is_closed = False
         super().__init__(Blocking(self._caller))
 
-    def with_options(self, **changes: Unpack[ClientOptions]) -> Tinker:
+    def with_options(self, **changes: Unpack[ClientOptions]) -> Self:
         """A client over the same transport with some things changed; see ``ClientOptions``.
 
         The transport stays this client's, or its owner's, to close.
@@ -157,7 +169,7 @@ class Tinker(Endpoints[Blocking]):
             ValueError: Headers, or the query, are both to be added to and replaced.
             ConfigError: A new setting cannot work.
         """
-        copy = Tinker.__new__(Tinker)
+        copy = type(self).__new__(type(self))
         defaults = changed(self._caller.defaults, **changes)
         copy._start(self._transport, defaults, self._caller.io, owns=False)  # noqa: SLF001
         return copy
@@ -181,13 +193,17 @@ class Tinker(Endpoints[Blocking]):
         """Whether ``close`` was called."""
         return self._is_closed
 
+    def __repr__(self) -> str:
+        """Class and base URL, without secrets."""
+        return _shown(self, self._caller)
+
     def close(self) -> None:
-        """Close the transport, unless it is not this client's."""
-        self._is_closed = True
+        """Close the transport, unless it is not this client's; there are no calls afterwards."""
+        self._is_closed = self._caller.is_closed = True
         if self._owns_transport:
             self._transport.close()
 
-    def __enter__(self) -> Tinker:
+    def __enter__(self) -> Self:
         """Use the client as a context manager that closes it."""
         return self
 
@@ -258,9 +274,9 @@ class AsyncTinker(Endpoints[Async]):
         self._is_closed = False
         super().__init__(Async(self._caller))
 
-    def with_options(self, **changes: Unpack[ClientOptions]) -> AsyncTinker:
+    def with_options(self, **changes: Unpack[ClientOptions]) -> Self:
         """Async form of ``Tinker.with_options``; same arguments and errors."""
-        copy = AsyncTinker.__new__(AsyncTinker)
+        copy = type(self).__new__(type(self))
         defaults = changed(self._caller.defaults, **changes)
         copy._start(self._transport, defaults, self._caller.io, owns=False)  # noqa: SLF001
         return copy
@@ -275,15 +291,19 @@ class AsyncTinker(Endpoints[Async]):
         """Whether ``aclose`` was called."""
         return self._is_closed
 
+    def __repr__(self) -> str:
+        """Class and base URL, without secrets."""
+        return _shown(self, self._caller)
+
     async def aclose(self) -> None:
-        """Close the transport, unless it is not this client's."""
-        self._is_closed = True
+        """Close the transport, unless it is not this client's; there are no calls afterwards."""
+        self._is_closed = self._caller.is_closed = True
         if self._owns_transport:
             await self._transport.aclose()
 
     close = aclose
 
-    async def __aenter__(self) -> AsyncTinker:
+    async def __aenter__(self) -> Self:
         """Use the client as an async context manager that closes it."""
         return self
 

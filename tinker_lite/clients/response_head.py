@@ -11,7 +11,19 @@ if TYPE_CHECKING:
     from tinker_lite.engine.answer import Answer
     from tinker_lite.http import Headers
 
-__all__ = ["ResponseHead"]
+__all__ = ["ResponseHead", "check_hashable"]
+
+
+def check_hashable(type_: Any) -> None:
+    """Refuse a type that no decoder can be kept for.
+
+    Raises:
+        TypeError: It holds a mark that cannot be hashed.
+    """
+    try:
+        hash(type_)
+    except TypeError as error:
+        raise TypeError(f"{type_!r} cannot be hashed; give it without such marks.") from error
 
 
 class ResponseHead:
@@ -34,6 +46,11 @@ class ResponseHead:
     def status_code(self) -> int:
         """The HTTP status, a success."""
         return self.answer.head.status
+
+    @property
+    def status(self) -> int:
+        """``status_code``, as the answers of transports call it."""
+        return self.status_code
 
     @property
     def headers(self) -> Headers:

@@ -52,7 +52,8 @@ class Stream(Items[T]):
 
     ``T`` says what they are: ``bytes`` for pieces of the body as they come, ``ServerSentEvent`` for
     the events themselves, any other type for what the data of events, or lines of JSON, holds.
-    ``[DONE]`` ends the stream; events without data are skipped.
+    ``[DONE]`` ends the stream; events without data are skipped. A body that says that it is neither
+    events nor lines of JSON is refused.
 
     Use it in a ``with`` block, which closes the connection however it ends.
 
@@ -118,19 +119,19 @@ class AsyncStream(AsyncItems[T]):
         await self.aclose()
 
 
-def item_type(stream_cls: Any) -> Any:
+def item_type(stream_cls: Any, base: type) -> Any:
     """The ``T`` of ``Stream[T]``, or of a subclass of it; ``object`` where it has none.
 
     Raises:
-        TypeError: It is no stream class.
+        TypeError: It is not derived from ``base``, which is ``Stream`` or ``AsyncStream``.
     """
     cls = getattr(stream_cls, "__origin__", stream_cls)
-    if not (isinstance(cls, type) and issubclass(cls, Stream | AsyncStream)):
+    if not (isinstance(cls, type) and issubclass(cls, base)):
         raise TypeError(
-            f"stream_cls is {stream_cls!r}; give Stream[T] or AsyncStream[T], T being the items."
+            f"stream_cls is {stream_cls!r}; give this client {base.__name__}[T], T being the items."
         )
     bases: tuple[object, ...] = getattr(cast("object", cls), "__orig_bases__", ())
-    for base in (stream_cls, *(() if cls in {Stream, AsyncStream} else bases)):
-        if (arguments := get_args(base)) and not isinstance(arguments[0], TypeVar):
+    for form in (stream_cls, *(() if cls is base else bases)):
+        if (arguments := get_args(form)) and not isinstance(arguments[0], TypeVar):
             return arguments[0]
     return object

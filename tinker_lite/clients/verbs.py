@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, Unpack, overload
 
+from tinker_lite.clients.response_head import check_hashable
 from tinker_lite.clients.streams import AsyncStream, Stream, item_type
 from tinker_lite.engine.preparation import Args
+from tinker_lite.http import public_url
 from tinker_lite.protocol.endpoints import Method, Row
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ AS = TypeVar("AS", bound=AsyncStream[Any])
 
 
 class Verb(Generic[F]):
-    """One HTTP method of a client.
+    """One HTTP method of a client, to be called with a path; see ``__call__``.
 
     Args:
         method: The method.
@@ -134,6 +136,15 @@ class Verb(Generic[F]):
         files: RequestFiles | None = None,
         **options: Unpack[CallOptions],
     ) -> AsyncResponseContext[T]: ...
+    @overload
+    def __call__(
+        self: Verb[Any],
+        path: str,
+        *,
+        body: object = None,
+        files: RequestFiles | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Any: ...
     def __call__(
         self,
         path: str,
@@ -166,24 +177,31 @@ class Verb(Generic[F]):
             APIStatusError: The status is no success; the leaf says which.
             APIConnectionError: No answer came.
             APIResponseValidationError: The answer does not fit ``cast_to``.
-            TypeError: ``stream`` and ``stream_cls`` do not go together.
+            TypeError: ``stream`` and ``stream_cls`` do not go together, or not with the client.
             ValueError: The path is neither a path nor a URL.
         """
-        if not path.startswith(("/", "http://", "https://", "http+unix://")):
-            raise ValueError(f"The path {path!r} must begin with '/', or be a whole URL.")
-        name = _name(self._method, path)
+        schemes = ("/", "http://", "https://", "http+unix://")
+        if not (path.startswith(schemes) and path.isprintable()):
+            shown = public_url(path)
+            raise ValueError(
+                f"The path {shown!r} must begin with '/', or be a whole URL, without line breaks."
+            )
+        check_hashable(cast_to)
+        # The name stands in logs and errors; user info and queries may hold secrets.
+        name = f"{self._method.lower()} {public_url(path)}"
         row: Row[Any] = Row(name=name, method=self._method, path="", response=cast_to)
         args = Args(row=row, target=path, body=body, files=files, options=options)
         face: Any = self._face
-        if not stream:
+        if not stream and stream_cls is None:
             return face.make(args)
-        if stream_cls is None:
+        if not stream or stream_cls is None:
             raise TypeError(
-                "A stream needs stream_cls, such as Stream[MyItem] or AsyncStream[MyItem]."
+                "A stream needs stream=True and stream_cls, such as Stream[MyItem] or "
+                "AsyncStream[MyItem]."
             )
-        return face.stream(args, stream_cls, item_type(stream_cls))
-
-
-def _name(method: str, path: str) -> str:
-    """What to call the operation in texts; queries may hold secrets."""
-    return f"{method.lower()} {path.partition('?')[0]}"
+        if not hasattr(face, "stream"):
+            raise TypeError(
+                "stream=True goes with the client's own methods; a response out of "
+                "with_streaming_response has the same in response.stream(MyItem)."
+            )
+        return face.stream(args, stream_cls, item_type(stream_cls, face.streams))

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from msgspec.structs import replace
 
 from tinker_lite.engine.body_reader import BodyReader
-from tinker_lite.engine.call import Call, Opened, perform, perform_open
 from tinker_lite.engine.call_io import CallIO, R
-from tinker_lite.engine.passes import offered
-from tinker_lite.engine.preparation import Args, Defaults, is_pass, prepared
+from tinker_lite.engine.passes import Offer
+from tinker_lite.engine.performing import perform, perform_open
+from tinker_lite.engine.preparation import Args, Defaults, is_pass, prepared, with_pass
 from tinker_lite.engine.saving import save_body
 from tinker_lite.engine.streaming import ItemReader, PieceSource, charset, decoded, splitter_for
 from tinker_lite.protocol.archive import archive_location
@@ -22,15 +22,15 @@ from tinker_lite.types import CheckpointArchiveUrlResponse
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Awaitable, Callable
 
+    from tinker_lite.engine.call import Call
+    from tinker_lite.engine.sending import Opened
     from tinker_lite.protocol.endpoint import Form
 
 __all__ = ["Answer", "AnswerBody", "Caller"]
 
 A = TypeVar("A")
 T = TypeVar("T")
-Outcome = TypeVar("Outcome", bound=Reply | Opened[Any])
 
 
 class AnswerBody(PieceSource, Protocol):
@@ -117,7 +117,7 @@ class Answer:
 
     def items(self, item_type: type[T]) -> ItemReader[T]:
         """The items that the body is made of."""
-        return ItemReader(self.body, splitter_for(item_type, self.head))
+        return ItemReader(self.body, splitter_for(item_type, self.head), self.head)
 
 
 class Caller(Generic[R]):
@@ -131,49 +131,49 @@ class Caller(Generic[R]):
     def __init__(self, defaults: Defaults, io: CallIO[R]) -> None:
         self.defaults = defaults
         self.io = io
+        self.is_closed = False
+
+    def check_open(self, operation: str) -> None:
+        """Refuse calls after the client was closed."""
+        if self.is_closed:
+            raise RuntimeError(f"{operation}: this client is closed; make a new one.")
 
     async def value(self, args: Args[A]) -> A:
         """What a call is answered, decoded."""
-        reply, call = await self._made(args, perform)
+        call, forms = await self._ready(args)
+        reply = await perform(call, self.io, forms)
         _check(reply, call)
         value: A = _parsed(reply, call, call.endpoint.response)
         return value
 
     async def read(self, args: Args[Any]) -> Answer:
         """An answer whose body has been read."""
-        return self._kept(*await self._made(args, perform))
+        call, forms = await self._ready(args)
+        return self._kept(await perform(call, self.io, forms), call)
 
     async def open(self, args: Args[Any]) -> Answer:
         """An answer whose body is still to be read; whoever has it closes it."""
-        outcome, call = await self._made(args, perform_open, stays_open=True)
+        call, forms = await self._ready(args, stays_open=True)
+        outcome = await perform_open(call, self.io, forms)
         if isinstance(outcome, Reply):
             return self._kept(outcome, call)
         body = BodyReader(outcome, self.io)
         return Answer(outcome.call, _head(outcome), body, self.io)
 
-    async def _made(
-        self,
-        args: Args[Any],
-        performed: Callable[[Call, CallIO[R]], Awaitable[Outcome]],
-        *,
-        stays_open: bool = False,
-    ) -> tuple[Outcome, Call]:
-        """What comes of a call, and the call as it was made last."""
-        calls: list[Call] = []
+    async def _ready(
+        self, args: Args[Any], *, stays_open: bool = False
+    ) -> tuple[Call, Offer | None]:
+        """A call to be made, and the other forms that it has."""
+        self.check_open(args.row.name)
+        args = with_pass(args, self.defaults.config)
 
         async def make(form: Form) -> Call:
-            calls.append(
-                await prepared(args, self.defaults, self.io, stays_open=stays_open, form=form)
-            )
-            return calls[-1]
+            return await prepared(args, self.defaults, self.io, stays_open=stays_open, form=form)
 
-        async def send(call: Call) -> Outcome:
-            return await performed(call, self.io)
-
-        if args.row.protobuf_path and is_pass(args):
-            config, servers = self.defaults.config, self.defaults.servers
-            return await offered(make, send, config, servers, self.io), calls[-1]
-        return await send(await make("json")), calls[-1]
+        if not (args.row.protobuf_path and is_pass(args)):
+            return await make("json"), None
+        offer = Offer(make, self.defaults.config, self.defaults.servers)
+        return await offer.call(), offer
 
     def _kept(self, reply: Reply, call: Call) -> Answer:
         _check(reply, call)

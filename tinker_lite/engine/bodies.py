@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+import msgspec
+
+from tinker_lite.errors import DecodeError
 from tinker_lite.protocol.replies import JSON, PROTOBUF
 from tinker_lite.types import ForwardBackwardRequest, ForwardRequest
-from tinker_lite.wire.json import encode_json
+from tinker_lite.wire.json import decode_json, encode_json, to_plain
 from tinker_lite.wire.protobuf import Body, encode_forward_backward_request
 
 if TYPE_CHECKING:
@@ -16,13 +19,34 @@ if TYPE_CHECKING:
     from tinker_lite.protocol.endpoint import Form
     from tinker_lite.wire.files import RunBlocking
 
-__all__ = ["Encoded", "PassRequest", "encoded_body"]
+__all__ = ["Encoded", "PassRequest", "as_pass", "encoded_body"]
 
 Encoded: TypeAlias = "tuple[bytes | BodySource, list[tuple[str, str]]]"
 PassRequest: TypeAlias = ForwardBackwardRequest | ForwardRequest
 
 # Below this, one piece; above it, memory for a second copy would be felt.
 MAX_JOINED_BYTES = 8 * 2**20
+
+
+def as_pass(fields: object, request_type: type[PassRequest]) -> PassRequest | None:
+    """The training pass that plain values describe, if it has a field for everything in them."""
+    try:
+        raw = encode_json(fields)
+        request = decode_json(raw, request_type)
+    except (DecodeError, TypeError, ValueError):
+        return None
+    return request if _covers(to_plain(request), msgspec.json.decode(raw)) else None
+
+
+def _covers(kept: Any, given: Any) -> bool:
+    """Whether all names of one value stand in another; numbers may have been rounded to float32."""
+    if isinstance(given, dict):
+        fields = cast("dict[str, Any]", given).items()
+        return all(v is None or (k in kept and _covers(kept[k], v)) for k, v in fields)
+    items = cast("list[object]", given) if isinstance(given, list) else []
+    if items and isinstance(items[0], dict):
+        return all(map(_covers, kept, items))
+    return True
 
 
 class _Blocks:

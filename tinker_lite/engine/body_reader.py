@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic
 
-from tinker_lite.engine.call import Opened, error_of
+from tinker_lite.engine.call import error_of
 from tinker_lite.engine.call_io import CallIO, Chunks, R
 from tinker_lite.errors import (
     DecodeError,
@@ -21,6 +21,8 @@ from tinker_lite.wire.content import ContentDecoder, content_decoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tinker_lite.engine.sending import Opened
 
 __all__ = ["BodyReader"]
 

@@ -8,15 +8,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from tinker_lite._version import USER_AGENT
 from tinker_lite.engine.body_reader import BodyReader
-from tinker_lite.engine.call import (
-    Call,
-    Opened,
-    error_of,
-    perform,
-    perform_open,
-    prepare,
-    raise_for_status,
-)
+from tinker_lite.engine.call import Call, error_of, raise_for_status
+from tinker_lite.engine.performing import perform, perform_open
+from tinker_lite.engine.preparation import Args, prepared
 from tinker_lite.engine.saving import save_body
 from tinker_lite.errors import TruncatedBody
 from tinker_lite.http import AsyncResponse, Headers, Timeout
@@ -29,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tinker_lite.engine.call_io import CallIO
+    from tinker_lite.engine.sending import Opened
     from tinker_lite.engine.session import Session
 
 __all__ = ["DownloadProgress", "archive_url", "download_archive"]
@@ -52,7 +47,8 @@ async def archive_url(session: Session, tinker_path: str) -> CheckpointArchiveUr
     """
     parsed = ParsedCheckpointTinkerPath.from_tinker_path(tinker_path)
     path = {"run": parsed.training_run_id, "checkpoint": parsed.checkpoint_id}
-    call = prepare(session.config, CHECKPOINTS_ARCHIVE, path=path)
+    args = Args(row=CHECKPOINTS_ARCHIVE, path=path)
+    call = await prepared(args, session.defaults, session.io)
     reply = await perform(call, session.io)
     if reply.status not in _REDIRECTS:
         raise_for_status(reply, "checkpoints.archive")

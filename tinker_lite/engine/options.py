@@ -14,13 +14,14 @@ The rules of merging, for every call alike:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeAlias, TypedDict, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, cast
 
 from tinker_lite.http import Headers, Timeout
-from tinker_lite.wire.json import to_plain
+from tinker_lite.wire.json import bounded_nesting, to_plain
 from tinker_lite.wire.not_given import NOT_GIVEN
 
 if TYPE_CHECKING:
+    from tinker_lite.wire.files import RequestFiles
     from tinker_lite.wire.not_given import NotGiven
     from tinker_lite.wire.urls import QueryValue
 
@@ -28,7 +29,9 @@ __all__ = [
     "CallOptions",
     "HeaderValue",
     "Omit",
+    "VerbOptions",
     "check_names",
+    "check_options",
     "merged_body",
     "merged_headers",
     "merged_query",
@@ -69,6 +72,27 @@ class CallOptions(TypedDict, total=False):
     max_retries: int | None
 
 
+class VerbOptions(CallOptions, total=False):
+    """What verbs take besides a path; see ``Verb``."""
+
+    cast_to: Any
+    body: object
+    files: RequestFiles | None
+    stream: bool
+    stream_cls: Any
+
+
+_MAPPING = (Mapping, "a mapping")
+# Limits and retries are checked by what they are made into.
+_KINDS: dict[str, tuple[type, str]] = {
+    "extra_headers": _MAPPING,
+    "extra_query": _MAPPING,
+    "extra_body": _MAPPING,
+    "idempotency_key": (str, "a text"),
+}
+_ANY = (object, "anything")
+
+
 def check_names(options: Mapping[str, object], known: type) -> None:
     """Refuse an option that a type of options does not have.
 
@@ -79,6 +103,19 @@ def check_names(options: Mapping[str, object], known: type) -> None:
         if name not in known.__annotations__:
             names = ", ".join(known.__annotations__)
             raise TypeError(f"unexpected keyword argument {name!r}; there are {names}.")
+
+
+def check_options(options: Mapping[str, object]) -> None:
+    """Refuse options of a call that there are not, or that could not be merged.
+
+    Raises:
+        TypeError: There is one; the text names it.
+    """
+    check_names(options, CallOptions)
+    for name, value in options.items():
+        kind, what = _KINDS.get(name, _ANY)
+        if value is not None and not isinstance(value, kind):
+            raise TypeError(f"{name} is a {type(value).__name__}; it must be {what}.")
 
 
 def merged_headers(headers: Headers, extra: Mapping[str, HeaderValue]) -> Headers:
@@ -106,10 +143,12 @@ def merged_body(body: object, extra: Mapping[str, object] | None) -> object:
 
     Raises:
         TypeError: There are more fields, but the body has none to lay them over.
+        ValueError: The body is nested too deeply.
     """
     if not extra:
         return body
-    plain: object = {} if body is None or body is NOT_GIVEN else to_plain(body)
+    with bounded_nesting():
+        plain: object = {} if body is None or body is NOT_GIVEN else to_plain(body)
     if not isinstance(plain, Mapping):
         raise TypeError(
             f"extra_body is laid over the fields of a body, but this one is a "

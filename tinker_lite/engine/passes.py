@@ -3,45 +3,28 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from tinker_lite.engine.performing import Turn
 from tinker_lite.http import Headers
-from tinker_lite.protocol.negotiation import Learned, is_refusal, pass_forms
-from tinker_lite.protocol.replies import Reply
-from tinker_lite.protocol.retry import delay_after_status
+from tinker_lite.protocol.negotiation import after_refusals, pass_forms
 from tinker_lite.wire.content import zstd_frame
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from tinker_lite.config import Config
-    from tinker_lite.engine.call import Call, Opened
+    from tinker_lite.engine.call import Call
     from tinker_lite.engine.call_io import CallIO
-    from tinker_lite.http import AsyncResponse, Response
+    from tinker_lite.engine.servers import Servers
     from tinker_lite.protocol.endpoint import Form
+    from tinker_lite.protocol.replies import Reply
 
-__all__ = ["Servers", "offered", "with_zstd"]
-
-Outcome = TypeVar("Outcome", bound="Reply | Opened[Any]")
+__all__ = ["Offer", "with_zstd"]
 
 logger = logging.getLogger("tinker_lite")
-
-
-class Servers:
-    """What the servers of a client have shown, by base URL."""
-
-    def __init__(self) -> None:
-        self._learned: dict[str, Learned] = {}
-
-    def shown_by(self, base_url: str) -> Learned:
-        """What is known of a server so far."""
-        return self._learned.get(base_url, Learned())
-
-    def learn(self, base_url: str, **shown: Form | None) -> None:
-        """Note what a server has just shown."""
-        self._learned[base_url] = replace(self.shown_by(base_url), **shown)
 
 
 async def with_zstd(call: Call, io: CallIO[Any]) -> Call:
@@ -56,73 +39,68 @@ async def with_zstd(call: Call, io: CallIO[Any]) -> Call:
     return replace(call, body=frame, headers=headers)
 
 
-async def offered(
-    make: Callable[[Form], Awaitable[Call]],
-    send: Callable[[Call], Awaitable[Outcome]],
-    config: Config,
-    servers: Servers,
-    io: CallIO[Any],
-) -> Outcome:
-    """Send a pass in the form that the server takes; see ``protocol.negotiation`` for the rules.
+class Offer:
+    """One pass, offered in one form after the other; see ``protocol.negotiation`` for the rules.
 
     Args:
-        make: Makes the call in a form.
-        send: Makes the call, repeating it as its policy says.
+        make: Makes the call in a form; asked once for each.
         config: The client's settings.
         servers: What is known, and what is learnt here.
-        io: The world.
     """
-    form, *others = pass_forms(config.wire, servers.shown_by(config.base_url))
-    if not others:
-        outcome = await send(await make(form))
-        if config.wire != "auto" or _head(outcome).status != 415:
-            return outcome
-        servers.learn(config.base_url, passes=None)
-    started_s, n_retries = io.now(), 0
-    while True:
-        outcome, is_broken = await _offered_once(make, send, config, servers)
-        if not is_broken:
-            return outcome
-        # A server that fails for another reason than the form may recover.
-        delay_s = delay_after_status(
-            500,
-            _head(outcome).headers,
-            policy=config.retry,
-            retry_class="standard",
-            n_retries=n_retries,
-            elapsed_s=io.now() - started_s,
-            random=io.random(),
-        )
-        if delay_s is None:
-            return outcome
-        await io.sleep(delay_s)
-        n_retries += 1
 
+    def __init__(
+        self, make: Callable[[Form], Awaitable[Call]], config: Config, servers: Servers
+    ) -> None:
+        self._make, self._config, self._servers = make, config, servers
+        self._forms = self._forms_now()
+        self._made: dict[Form, Call] = {}
+        self._refusals: list[Reply] = []
+        self._position = 0
 
-async def _offered_once(
-    make: Callable[[Form], Awaitable[Call]],
-    send: Callable[[Call], Awaitable[Outcome]],
-    config: Config,
-    servers: Servers,
-) -> tuple[Outcome, bool]:
-    """The answer to a first contact, and whether it may be another one later."""
-    refusals: list[Outcome] = []
-    for form in pass_forms(config.wire, servers.shown_by(config.base_url)):
-        call = await make(form)
-        outcome = await send(replace(call, endpoint=replace(call.endpoint, retry="probe")))
-        status = _head(outcome).status
-        if not is_refusal(status):
-            if 200 <= status < 300:
-                servers.learn(config.base_url, passes=form)
-                logger.debug("This server takes training passes as %s", form)
-            return outcome, False
-        if servers.shown_by(config.base_url).passes == form:  # another call was faster
-            return outcome, False
-        refusals.append(outcome)
-    # What refuses the form says less than what refuses the content.
-    refusal = min(refusals, key=lambda outcome: _head(outcome).status in {415, 500})
-    return refusal, any(_head(outcome).status == 500 for outcome in refusals)
+    def _forms_now(self) -> tuple[Form, ...]:
+        return pass_forms(self._config.wire, self._servers.shown_by(self._config.base_url))
 
+    @property
+    def _form(self) -> Form:
+        return self._forms[self._position % len(self._forms)]
 
-def _head(outcome: Reply | Opened[Any]) -> Reply | Response | AsyncResponse:
-    return outcome if isinstance(outcome, Reply) else outcome.response
+    async def call(self) -> Call:
+        """The call in the form whose turn it is."""
+        form = self._form
+        if form not in self._made:
+            self._made[form] = await self._make(form)
+        return self._made[form]
+
+    def keep(self, call: Call) -> None:
+        """Send this one when the form is offered again: it has a key now."""
+        self._made[self._form] = call
+
+    def accepted(self) -> None:
+        """Note that the server takes the form that it was just offered."""
+        if self._config.wire == "auto":
+            logger.debug("This server takes training passes as %s", self._form)
+            self._servers.learn(self._config.base_url, passes=self._form)
+
+    async def after(self, reply: Reply) -> Turn | None:
+        """What to do after an answer that is no success; None is what is done with any."""
+        if len(self._forms) == 1:
+            return None
+        self._refusals[self._position :] = [reply]
+        known = self._servers.shown_by(self._config.base_url).passes
+        statuses = [refusal.status for refusal in self._refusals]
+        # Another pass may have found the form in the meantime, and it may be the other one.
+        is_known = known is not None and known == self._forms[0]
+        match after_refusals(statuses, is_known=is_known):
+            case "other" | "again":
+                self._position += 1
+                return Turn(reply, await self.call())
+            case "wait":
+                broken = next(refusal for refusal in self._refusals if refusal.status == 500)
+                self._forms, self._position = self._forms_now(), 0
+                return Turn(broken, await self.call(), is_at_once=False)
+            case "first":
+                return Turn(self._refusals[0])
+            case "second":
+                return Turn(self._refusals[1])
+            case "usual":
+                return None

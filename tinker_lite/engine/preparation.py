@@ -7,14 +7,15 @@ it with a client's defaults; it waits only where files are looked at or read.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from collections.abc import Iterable, Mapping
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, get_args
 
 import msgspec
 from msgspec.structs import replace
 
 from tinker_lite.config import Config, RetryConfig
-from tinker_lite.engine.bodies import Encoded, PassRequest, encoded_body
+from tinker_lite.engine.bodies import Encoded, PassRequest, as_pass, encoded_body
 from tinker_lite.engine.call import (
     IDEMPOTENCY_KEY,
     Call,
@@ -24,19 +25,19 @@ from tinker_lite.engine.call import (
 from tinker_lite.engine.options import (
     CallOptions,
     HeaderValue,
-    check_names,
+    check_options,
     merged_body,
     merged_headers,
     merged_query,
 )
-from tinker_lite.engine.passes import Servers
-from tinker_lite.errors import InvalidRequest
+from tinker_lite.engine.servers import Servers
+from tinker_lite.errors import ConfigError, InvalidRequest
 from tinker_lite.http import Timeout, parse_target
 from tinker_lite.protocol.endpoints import SUBMISSIONS, Row
 from tinker_lite.protocol.negotiation import accepted_form
 from tinker_lite.wire.annotations import record_of
 from tinker_lite.wire.files import RequestFiles
-from tinker_lite.wire.multipart import encode_form
+from tinker_lite.wire.multipart import encode_form, file_body
 from tinker_lite.wire.not_given import NOT_GIVEN
 from tinker_lite.wire.transform import atransform
 from tinker_lite.wire.urls import ArrayFormat, QueryValue, join_url, render_path, with_query
@@ -45,10 +46,11 @@ if TYPE_CHECKING:
     from tinker_lite.engine.call_io import CallIO, R
     from tinker_lite.protocol.endpoint import Form
 
-__all__ = ["Args", "Defaults", "is_pass", "prepared"]
+__all__ = ["Args", "Defaults", "is_pass", "prepared", "with_pass"]
 
 A = TypeVar("A")
 
+_OCTETS = "application/octet-stream"
 _BOUNDARY = re.compile(r"multipart/form-data\s*;\s*boundary=\"?([^\";]+)\"?\s*", re.IGNORECASE)
 
 
@@ -80,7 +82,7 @@ class Args(msgspec.Struct, Generic[A], frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse what type checkers would: a misspelt option must not be lost."""
-        check_names(self.options, CallOptions)
+        check_options(self.options)
 
 
 class Defaults(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +99,13 @@ class Defaults(msgspec.Struct, frozen=True, kw_only=True):
     servers: Servers = msgspec.field(default_factory=Servers)
     query: Mapping[str, QueryValue] = {}
     arrays: ArrayFormat = "comma"
+
+    def __post_init__(self) -> None:
+        """Refuse what would fail at the first query with a list only."""
+        if self.arrays not in get_args(ArrayFormat):
+            raise ConfigError(
+                f"array_format is {self.arrays!r}; it must be one of {get_args(ArrayFormat)}."
+            )
 
 
 async def prepared(
@@ -134,7 +143,7 @@ async def prepared(
         shown = defaults.servers.shown_by(config.base_url)
         headers = headers.merged([("Accept", accepted_form(config.wire, shown, polled.result))])
     headers = merged_headers(headers, options.get("extra_headers") or {})
-    if args.files is not None:  # the boundary is part of it
+    if form == "protobuf" or _is_form(described):  # which nobody else can describe
         headers = headers.merged(described)
     if key := options.get("idempotency_key"):
         headers = headers.merged([(IDEMPOTENCY_KEY, key)])
@@ -151,11 +160,32 @@ async def prepared(
     )
 
 
-def is_pass(args: Args[Any]) -> bool:
-    """Whether the call is a training pass that can be encoded in either form.
+def with_pass(args: Args[Any], config: Config) -> Args[Any]:
+    """The same with a struct for the body, if that can be encoded in either form; see ``is_pass``.
 
-    Plain values and bodies with additions are sent as they are given, in JSON.
+    Plain values with names that the struct does not know, and bodies with additions, stay JSON.
+
+    Raises:
+        TypeError: The client may send protobuf only, and the body has none.
     """
+    if not args.row.protobuf_path or config.wire == "json" or is_pass(args):
+        return args
+    body = args.body
+    if isinstance(body, Mapping) and not args.options.get("extra_body"):
+        wanted = cast("type[PassRequest]", args.row.request)
+        request = as_pass(cast("object", body), wanted)
+        if request is not None:
+            return replace(args, body=request)
+    if config.wire == "protobuf":
+        raise TypeError(
+            f"{args.row.name}: with wire='protobuf' the body must be a training pass, without "
+            "extra_body and without fields that protobuf has no place for."
+        )
+    return args
+
+
+def is_pass(args: Args[Any]) -> bool:
+    """Whether the call is a training pass that can be encoded in either form."""
     is_plain = args.files is None and not args.options.get("extra_body")
     return is_plain and isinstance(args.body, PassRequest)
 
@@ -188,22 +218,44 @@ async def _encoded(args: Args[Any], io: CallIO[R], form: Form) -> Encoded:
     if is_pass(args):
         return encoded_body(args.body, form)
     extra = args.options.get("extra_body")
-    if isinstance(args.body, bytes):
-        raw = args.body
-        merged_body(raw, extra)
+    body = None if args.body is NOT_GIVEN else args.body
+    if _is_raw(body):
+        merged_body(body, extra)
         if args.files is not None:
             raise TypeError("files make the body a form, whose fields are a mapping, not bytes.")
-        return raw, [("Content-Type", "application/octet-stream")]
-    body = None if args.body is NOT_GIVEN else args.body
+        return await _raw(body, io)
+    if body is None and args.row.request is not None and not extra:
+        raise TypeError(f"{args.row.name} needs a {args.row.request.__name__}, not None.")
     # A struct of the row mostly goes as it is, since looking for marks costs more than encoding it.
     if body is not None and (type(body) is not args.row.request or record_of(type(body)).is_marked):
         body = await atransform(body, args.row.request or object, io.run)
     body = merged_body(body, extra)
-    if args.files is None:
+    if args.files is None and not _is_form((args.options.get("extra_headers") or {}).items()):
         return (b"", []) if body is None else encoded_body(body)
-    fields = encode_form(body, args.files, boundary=_boundary(args.options))
+    fields = encode_form(body, args.files or {}, boundary=_boundary(args.options))
     measured = await io.run(fields.measure)
     return measured, measured.headers()
+
+
+def _is_raw(body: object) -> bool:
+    is_file = isinstance(body, PathLike) or callable(getattr(body, "read", None))
+    return is_file or isinstance(body, bytes | bytearray | memoryview)
+
+
+async def _raw(body: Any, io: CallIO[R]) -> Encoded:
+    """Bytes as they are, and files as they lie on disk."""
+    if not isinstance(body, bytes | bytearray | memoryview):
+        streamed = await io.run(lambda: file_body(body, _OCTETS))
+        return streamed, streamed.headers()
+    return bytes(cast("bytes", body)), [("Content-Type", _OCTETS)]
+
+
+def _is_form(headers: Iterable[tuple[str, object]]) -> bool:
+    """Whether the content type among headers is that of forms."""
+    return any(
+        name.lower() == "content-type" and str(value).lower().startswith("multipart/form-data")
+        for name, value in headers
+    )
 
 
 def _boundary(options: CallOptions) -> str | None:
@@ -223,7 +275,8 @@ def _timeout(args: Args[Any], config: Config, stays_open: bool) -> Timeout:
         timeout = config.timeout or Timeout.of(args.row.timeout_s)
     else:
         timeout = Timeout.of(asked)
-    return replace(timeout, total_s=None) if stays_open else timeout
+    is_number = timeout == Timeout.of(timeout.total_s)
+    return replace(timeout, total_s=None) if stays_open and is_number else timeout
 
 
 def _retry(config: Config, max_retries: int | None) -> RetryConfig:

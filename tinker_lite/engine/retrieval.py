@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from msgspec.structs import replace
 
-from tinker_lite.engine.call import perform, prepare
+from tinker_lite.engine.performing import perform
+from tinker_lite.engine.preparation import Args, prepared
 from tinker_lite.errors import APIConnectionError, TransportError
 from tinker_lite.protocol.endpoints import FUTURES_RETRIEVE, Submission
-from tinker_lite.protocol.negotiation import accepted_form
 from tinker_lite.protocol.poll import Ask, Failed, Finished, PollState, after_error, after_reply
-from tinker_lite.protocol.replies import PROTOBUF, read_result
+from tinker_lite.protocol.replies import PROTOBUF, has_protobuf, read_result
 from tinker_lite.types import FutureRetrieveRequest, QueueState
 
 if TYPE_CHECKING:
-    from tinker_lite.config import Config
     from tinker_lite.engine.call_io import CallIO, R
-    from tinker_lite.engine.passes import Servers
+    from tinker_lite.engine.preparation import Defaults
 
 __all__ = ["QueueReport", "retrieve"]
 
@@ -36,8 +35,7 @@ QueueReport: TypeAlias = Callable[[QueueState, str | None], None]
 async def retrieve(
     request_id: str,
     row: Submission[T],
-    config: Config,
-    servers: Servers,
+    defaults: Defaults,
     io: CallIO[R],
     *,
     report: QueueReport | None = None,
@@ -48,8 +46,7 @@ async def retrieve(
     Args:
         request_id: The service's name for the operation.
         row: The submission's row of the table.
-        config: As for any call.
-        servers: In which form results come; noted here too.
+        defaults: As for any call; in which form results come is noted there.
         io: The world.
         report: Told the queue state of every pending answer that has one.
         submit_s: Seconds the submission took, which the first poll reports to the server.
@@ -61,9 +58,12 @@ async def retrieve(
     """
     state = PollState()
     while True:
-        match await _poll(state, request_id, row, config, servers, io, submit_s):
+        match await _poll(state, request_id, row, defaults, io, submit_s):
             case Finished(reply=reply):
-                return read_result(reply, row, request_id)
+                result = read_result(reply, row, request_id)
+                if defaults.config.wire == "auto" and has_protobuf(row.result):
+                    defaults.servers.learn(defaults.config.base_url, results=reply.form)
+                return result
             case Failed(error=error):
                 raise error
             case Ask() as ask:
@@ -91,14 +91,11 @@ async def _poll(
     state: PollState,
     request_id: str,
     row: Submission[T],
-    config: Config,
-    servers: Servers,
+    defaults: Defaults,
     io: CallIO[R],
     submit_s: float | None,
 ) -> Ask | Finished | Failed:
-    accept = accepted_form(config.wire, servers.shown_by(config.base_url), row.result)
     headers = {
-        "Accept": accept,
         "X-Tinker-Request-Type": row.request_type,
         "X-Tinker-Request-Iteration": str(state.iteration),
     }
@@ -106,9 +103,13 @@ async def _poll(
         headers["X-Tinker-Create-Promise-Roundtrip-Time"] = f"{submit_s:.6f}"
     body = FutureRetrieveRequest(request_id=request_id, allow_metadata_only=not state.whole)
     # The server holds a poll for up to 40 s; a shorter limit meant for other calls must not cut it.
-    call = prepare(
-        config, FUTURES_RETRIEVE, body, headers=headers, timeout_s=FUTURES_RETRIEVE.timeout_s
+    args = Args(
+        row=FUTURES_RETRIEVE,
+        headers=headers,
+        body=body,
+        options={"timeout": FUTURES_RETRIEVE.timeout_s},
     )
+    call = await prepared(args, defaults, io)
     try:
         reply = await perform(call, io)
     except APIConnectionError as error:
@@ -116,11 +117,8 @@ async def _poll(
         if not isinstance(cause, TransportError):
             raise
         return after_error(state, cause, request_id=request_id, operation=row.name)
-    step = after_reply(state, reply, request_id=request_id, operation=row.name)
-    if accept == PROTOBUF and config.wire == "auto":
-        if reply.status == 406:
-            servers.learn(config.base_url, results="json")
-            return Ask(state=replace(state, iteration=state.iteration + 1))
-        if isinstance(step, Finished):
-            servers.learn(config.base_url, results=reply.form)
-    return step
+    asked_protobuf = call.headers.get("accept") == PROTOBUF
+    if reply.status == 406 and asked_protobuf and defaults.config.wire == "auto":
+        defaults.servers.learn(defaults.config.base_url, results="json")
+        return Ask(state=replace(state, iteration=state.iteration + 1))
+    return after_reply(state, reply, request_id=request_id, operation=row.name)

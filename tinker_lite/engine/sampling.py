@@ -11,7 +11,7 @@ from tinker_lite.engine.future import without_traceback
 from tinker_lite.errors import RateLimitError, ResultExpiredError
 from tinker_lite.protocol import endpoints as rows
 from tinker_lite.protocol.retry import delay_after_expiry
-from tinker_lite.protocol.sequences import with_every_prompt_token, with_sequence_ids
+from tinker_lite.protocol.samples import with_every_prompt_token, with_sequence_ids
 from tinker_lite.types import GetSamplerResponse, QueueState, SampleRequest, SampleResponse
 
 if TYPE_CHECKING:

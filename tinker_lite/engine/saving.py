@@ -15,6 +15,8 @@ __all__ = ["save_body"]
 
 # Large enough that system calls and hops between threads cost nothing beside the copying.
 WRITE_BYTES = 2**20
+# Characters, of up to 4 bytes each, of a wanted name that has up to 255 bytes.
+MAX_NAME = 48
 
 
 async def save_body(
@@ -34,22 +36,34 @@ async def save_body(
         APIConnectionError: The body broke off; nothing is left behind.
     """
     destination = Path(path)
-    part = destination.with_name(f".{destination.name}.{io.new_id()}.part")
+    # Not all of a long name: the suffix needs room too.
+    part = destination.with_name(f".{destination.name[:MAX_NAME]}.{io.new_id()}.part")
+    files: list[IO[bytes]] = []
+    is_given_up = False
+
+    def open_part() -> IO[bytes]:
+        files.append(part.open("xb"))
+        if is_given_up:  # a cancelled task does not wait for this thread
+            _discard(files, part)
+        return files[0]
+
     body.begin()
     try:
-        file = await io.run(lambda: part.open("xb"))
-    except BaseException:
-        await body.close()
-        raise
-    try:
+        file = await io.run(open_part)
         await _copy(body, io, file, chunk_size or WRITE_BYTES)
         await io.run(partial(_finish, file, part, destination))
     except BaseException:
+        is_given_up = True
         # At once and here: a task that is being cancelled cannot wait for a thread.
-        file.close()
-        part.unlink(missing_ok=True)
+        _discard(files, part)
         await body.close()
         raise
+
+
+def _discard(files: list[IO[bytes]], part: Path) -> None:
+    for file in files:
+        file.close()
+        part.unlink(missing_ok=True)
 
 
 async def _copy(body: PieceSource, io: CallIO[R], file: IO[bytes], write_bytes: int) -> None:

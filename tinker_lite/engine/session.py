@@ -17,10 +17,12 @@ import anyio
 import msgspec
 
 from tinker_lite.engine.backlog import Backlog
-from tinker_lite.engine.call import perform, prepare, raise_for_status
+from tinker_lite.engine.call import raise_for_status
 from tinker_lite.engine.farewell import PATIENCE_S
-from tinker_lite.engine.future import loop_poster
-from tinker_lite.engine.passes import Servers, offered, with_zstd
+from tinker_lite.engine.future import loop_poster, without_traceback
+from tinker_lite.engine.passes import Offer, with_zstd
+from tinker_lite.engine.performing import perform
+from tinker_lite.engine.preparation import Args, Defaults, prepared
 from tinker_lite.engine.retrieval import QueueReport, retrieve
 from tinker_lite.engine.world import AnyioIO
 from tinker_lite.errors import APIStatusError, NotFoundError, TinkerError
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
     from tinker_lite.engine.future import APIFuture
     from tinker_lite.engine.runtime import Runtime
     from tinker_lite.http import AsyncTransport
-    from tinker_lite.protocol.endpoint import Endpoint, Form
+    from tinker_lite.protocol.endpoint import Form
     from tinker_lite.wire.urls import QueryValue
 
 __all__ = ["FinishReason", "Once", "Session", "Submitted"]
@@ -66,29 +68,50 @@ CLOSE_PATIENCE_S = 600.0
 
 
 class Once(Generic[T]):
-    """A value that is made by the first who asks, while the others wait; failures are not kept.
+    """A value that is made by the first who asks, while the others wait.
 
-    How to make it comes with the question, so that a client and its values form no reference cycle.
+    A failure is raised to all who have waited for it; whoever asks later makes a new attempt. How
+    to make it comes with the question, so that a client and its values form no reference cycle.
     """
 
     def __init__(self) -> None:
-        self._lock: anyio.Lock | None = None
         self._made: list[T] = []
+        self._attempt: _Attempt | None = None
 
     async def get(self, make: Callable[[], Awaitable[T]]) -> T:
         """The value, made now if it has to be."""
-        if not self._made:
-            if self._lock is None:
-                self._lock = anyio.Lock()
-            async with self._lock:
-                if not self._made:
-                    self._made.append(await make())
+        while not self._made:
+            if self._attempt is None:
+                await self._make(make)
+            elif (error := await self._attempt.outcome()) is not None:
+                raise without_traceback(error) from error.__cause__
         return self._made[0]
+
+    async def _make(self, make: Callable[[], Awaitable[T]]) -> None:
+        attempt = self._attempt = _Attempt()
+        try:
+            self._made.append(await make())
+        except Exception as error:
+            attempt.error = error
+            raise
+        finally:  # one that was cancelled leaves no error, and another task makes the next
+            self._attempt = None
+            attempt.ended.set()
 
     @property
     def value(self) -> T | None:
         """The value if it has been made."""
         return self._made[0] if self._made else None
+
+
+class _Attempt:
+    def __init__(self) -> None:
+        self.ended = anyio.Event()
+        self.error: Exception | None = None
+
+    async def outcome(self) -> Exception | None:
+        await self.ended.wait()
+        return self.error
 
 
 class Submitted(msgspec.Struct, Generic[T], frozen=True):
@@ -125,7 +148,7 @@ class Session:
         self.runtime = runtime
         self.transport = transport
         self.io = AnyioIO(transport)
-        self.servers = Servers()
+        self.defaults = Defaults(config=config)
         self.backlog = Backlog()
         runtime.watch(self.backlog)
         self.closed = False
@@ -160,7 +183,7 @@ class Session:
 
     async def reply(
         self,
-        row: Endpoint,
+        row: rows.Row[Any],
         body: object = None,
         *,
         path: Mapping[str, str] | None = None,
@@ -168,7 +191,8 @@ class Session:
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """Make a call and return its successful answer, undecoded."""
-        call = prepare(self.config, row, body, path=path, query=query, headers=headers)
+        args = Args(row=row, path=path or {}, query=query or {}, headers=headers or {}, body=body)
+        call = await prepared(args, self.defaults, self.io)
         return raise_for_status(await perform(call, self.io), row.name)
 
     async def call(self, row: rows.Row[T], body: object = None, **parts: Any) -> T:
@@ -192,11 +216,12 @@ class Session:
         compress = (await self.client_config()).proto_compress_fwdbwd
 
         async def make(form: Form) -> Call:
-            call = prepare(self.config, row, body, form=form)
+            args: Args[UntypedAPIFuture] = Args(row=row, body=body)
+            call = await prepared(args, self.defaults, self.io, form=form)
             return await with_zstd(call, self.io) if compress and form == "protobuf" else call
 
-        send = partial(perform, io=self.io)
-        reply = await offered(make, send, self.config, self.servers, self.io)
+        offer = Offer(make, self.config, self.defaults.servers)
+        reply = await perform(await offer.call(), self.io, offer)
         future = read_reply(raise_for_status(reply, row.name), UntypedAPIFuture, row.name)
         return Submitted(row, future, self.io.now() - started)
 
@@ -206,8 +231,7 @@ class Session:
         return await retrieve(
             request_id,
             row,
-            self.config,
-            self.servers,
+            self.defaults,
             self.io,
             report=report,
             submit_s=submitted.submit_s,
@@ -223,7 +247,9 @@ class Session:
         request = ClientConfigRequest(sdk_version=self.config.sdk_version)
         try:
             return await self.call(rows.SERVICE_CLIENT_CONFIG, request)
-        except NotFoundError:
+        except APIStatusError as error:
+            if error.status_code not in {404, 405, 501}:
+                raise
             return ClientConfigResponse()
 
     async def session_id(self) -> str:

@@ -7,8 +7,8 @@ A ``Splitter`` turns pieces of bytes into items and knows nothing of how they co
 from __future__ import annotations
 
 import codecs
-from collections import deque
 from enum import Enum
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar, cast
 
 from tinker_lite.errors import APIResponseValidationError, DecodeError
@@ -18,7 +18,7 @@ from tinker_lite.wire.lines import LineSplitter
 from tinker_lite.wire.sse import EventDecoder, ServerSentEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from tinker_lite.http import Headers
 
@@ -90,37 +90,50 @@ class ItemReader(Generic[T]):
     Args:
         body: Where the pieces come from; it is asked for them at once.
         splitter: Turns them into items.
+        head: The answer without its body, for errors.
     """
 
-    def __init__(self, body: PieceSource, splitter: Splitter[T]) -> None:
+    def __init__(self, body: PieceSource, splitter: Splitter[T], head: Reply) -> None:
         body.begin()
         self._body = body
         self._splitter = splitter
-        self._items: deque[T | Ended] = deque()
+        self._head = head
+        self._items: Iterator[T | Ended] = iter(())  # those of the last piece, made when asked for
         self._is_done = False
 
     async def next(self) -> T | Ended:
-        """The next item, waited for as long as it takes, or ``END``."""
-        while not self._items and not self._is_done:
+        """The next item, waited for as long as it takes, or ``END``.
+
+        Raises:
+            APIConnectionError: The body broke off.
+            APIResponseValidationError: The item does not fit its type, or is too large.
+        """
+        while not (found := await self._pulled()) and not self._is_done:
             piece = await self._body.next()
-            if piece is None:
-                self._items.extend(self._splitter.rest())
-                self._is_done = True
-                break
-            try:
-                self._items.extend(self._splitter.feed(piece))
-            except BaseException:
-                await self.close()
-                raise
-        item = self._items.popleft() if self._items else END
+            self._is_done = piece is None
+            self._items = self._split(piece)
+        item = found[0] if found else END
         if item is END:
             await self.close()
         return item
 
+    def _split(self, piece: bytes | None) -> Iterator[T | Ended]:
+        yield from self._splitter.rest() if piece is None else self._splitter.feed(piece)
+
+    async def _pulled(self) -> list[T | Ended]:
+        """The next item of the last piece, if it has one more."""
+        try:
+            return list(islice(self._items, 1))
+        except BaseException as error:
+            await self.close()
+            if isinstance(error, DecodeError):
+                raise _refusal(self._head, b"", str(error)) from error
+            raise
+
     async def close(self) -> None:
         """Let go of the connection; nothing more comes."""
         self._is_done = True
-        self._items.clear()
+        self._items = iter(())
         await self._body.close()
 
 
@@ -198,17 +211,23 @@ class Lines:
     """
 
     def __init__(self, encoding: str) -> None:
-        self._encoding = encoding
+        self._text = Text(encoding, None)
         self._lines = LineSplitter()
 
     def feed(self, piece: bytes) -> list[str]:
         """The lines that are complete."""
-        return [line.decode(self._encoding, "replace") for line in self._lines.feed(piece)]
+        return self._complete(self._text.feed(piece))
 
     def rest(self) -> list[str]:
         """The last line."""
-        line = self._lines.rest()
-        return [line.decode(self._encoding, "replace")] if line else []
+        lines = self._complete(self._text.rest())
+        last = self._lines.rest()
+        return [*lines, last.decode()] if last else lines
+
+    def _complete(self, texts: list[str]) -> list[str]:
+        # As UTF-8: in UTF-16 the bytes of an end of a line stand inside other characters too.
+        pieces = [text.encode("utf-8", "replace") for text in texts]
+        return [line.decode() for piece in pieces for line in self._lines.feed(piece)]
 
 
 class _Events(Generic[T]):
@@ -252,17 +271,34 @@ class _JSONLines(Generic[T]):
                 yield decoded(line, self._item_type, self._head)
 
 
+class _Refused:
+    """A body that says that it is not made of items: none would ever come."""
+
+    def __init__(self, head: Reply) -> None:
+        self._head = head
+
+    def feed(self, piece: bytes) -> tuple[()]:
+        kind = _media_type(self._head.headers)
+        why = f"it is {kind}, and items come in text/event-stream or lines of JSON."
+        raise _refusal(self._head, piece, why)
+
+    def rest(self) -> tuple[()]:
+        return self.feed(b"")
+
+
 def splitter_for(item_type: type[T], head: Reply) -> Splitter[T]:
     """What turns a body into items of a type, by the type and the body's own media type.
 
     ``bytes`` are raw pieces. Otherwise lines of JSON where the answer says that it is made of them,
-    and server-sent events in every other case. ``ServerSentEvent`` items are the events themselves.
+    and server-sent events where it says so or says nothing; anything else is refused when it comes.
+    ``ServerSentEvent`` items are the events themselves.
     """
     if item_type is bytes:
         return cast("Splitter[T]", Chunked(None))
-    if _media_type(head.headers) in _LINE_TYPES:
+    kind = _media_type(head.headers)
+    if kind in _LINE_TYPES:
         return _JSONLines(item_type, head)
-    return _Events(item_type, head)
+    return _Events(item_type, head) if kind in {"", "text/event-stream"} else _Refused(head)
 
 
 def decoded(raw: bytes, type_: Any, head: Reply) -> Any:
@@ -278,12 +314,17 @@ def decoded(raw: bytes, type_: Any, head: Reply) -> Any:
     try:
         return decode_json(raw, Any if type_ is object else type_)
     except DecodeError as error:
-        raise APIResponseValidationError(
-            head.head(),
-            body_text(raw),
-            f"{head.method} {head.url} answered {head.status}, but this does not fit: {error} "
-            f"It begins: {body_text(raw)}",
-        ) from error
+        raise _refusal(head, raw, str(error)) from error
+
+
+def _refusal(head: Reply, raw: bytes, why: str) -> APIResponseValidationError:
+    """The error for a part of a body, or, without one, for what is too large to be shown."""
+    text = f"{head.method} {head.url} answered {head.status}, but this does not fit: {why}"
+    if not raw:
+        return APIResponseValidationError(head.head(), None, text)
+    return APIResponseValidationError(
+        head.head(), body_text(raw), f"{text} It begins: {body_text(raw)}"
+    )
 
 
 def _media_type(headers: Headers) -> str:

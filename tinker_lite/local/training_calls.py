@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,6 +14,7 @@ from tinker_lite.local.adam import AdamHyper
 from tinker_lite.local.batches import Example, LossOutput, check_batch
 from tinker_lite.local.losses import complete_config
 from tinker_lite.local.state import Handlers, Model, State, fingerprint
+from tinker_lite.wire.protobuf import encode_forward_backward_request
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,17 +29,15 @@ __all__ = ["TRAINING_HANDLERS"]
 
 def forward(state: State, call: Call) -> Reply:
     """Queue a pass that changes nothing."""
-    return _queue_pass(state, call, call.read(t.ForwardRequest))
+    return _queue_pass(state, call.read(t.ForwardRequest))
 
 
 def forward_backward(state: State, call: Call) -> Reply:
     """Queue a pass that adds to the pending gradient, or one in protobuf that is forward only."""
-    return _queue_pass(state, call, call.read_pass())
+    return _queue_pass(state, call.read_pass())
 
 
-def _queue_pass(
-    state: State, call: Call, request: t.ForwardBackwardRequest | t.ForwardRequest
-) -> Reply:
+def _queue_pass(state: State, request: t.ForwardBackwardRequest | t.ForwardRequest) -> Reply:
     model = state.model(request.model_id)
     if isinstance(request, t.ForwardRequest):
         batch, run = request.forward_input, _forward
@@ -46,7 +46,9 @@ def _queue_pass(
     with state.counting_refusals(model, request.seq_id):
         examples = _examples(batch, model.base.shape)
     work = partial(run, model, examples, batch)
-    return state.submit_training(model, request.seq_id, fingerprint(call), work)
+    # By what it says, not by its bytes: a repeat may come in the other form.
+    said = sha256(bytes(encode_forward_backward_request(request))).digest()
+    return state.submit_training(model, request.seq_id, said, work)
 
 
 def optim_step(state: State, call: Call) -> Reply:

@@ -18,6 +18,7 @@ from tinker_lite.errors import (
     TransportTimeout,
     TruncatedBody,
 )
+from tinker_lite.framing import check_headers
 from tinker_lite.http import Request, Response, Timeout, parse_target
 from tinker_lite.local.exchange import Reply, ServiceClosed
 from tinker_lite.local.promises import Promise
@@ -99,10 +100,11 @@ def begin(service: LocalService, request: Request, body: bytes) -> Reply | Promi
     """Hand a request to the service.
 
     Raises:
-        InvalidRequest: The URL is not one of HTTP.
+        InvalidRequest: The URL or a header is not one of HTTP.
         TransportClosed: The service is closed, or belongs to another process.
     """
     target = parse_target(request.url)
+    check_headers(request.headers)
     path, _, query = target.path.partition("?")
     origin = f"{target.origin.scheme}://{target.host_header}"
     try:

@@ -19,9 +19,9 @@ Form: TypeAlias = Literal["json", "protobuf"]
 Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 # standard: repeated as the retry policy says. once: one attempt, since the caller repeats by itself
-# (heartbeats). poll: one attempt, since the poll machine decides what comes next. probe: standard,
-# but a 500 may mean that the server does not know the form of the body, and is final.
-RetryClass: TypeAlias = Literal["standard", "once", "poll", "probe"]
+# (heartbeats). poll: one attempt, since the poll machine decides what comes next. paced: standard,
+# but a 429 is back-pressure, which the caller obeys.
+RetryClass: TypeAlias = Literal["standard", "once", "poll", "paced"]
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):

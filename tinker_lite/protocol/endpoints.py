@@ -111,6 +111,7 @@ def _submission(
     request_type: str,
     *,
     versions: str = "all",
+    retry: RetryClass = "standard",
     protobuf_path: str = "",
 ) -> Submission[R]:
     return Submission(
@@ -122,6 +123,7 @@ def _submission(
         result=result,
         request_type=request_type,
         versions=versions,
+        retry=retry,
         protobuf_path=protobuf_path,
     )
 
@@ -288,7 +290,12 @@ WEIGHTS_INFO = _post("weights.info", "/weights_info", t.WeightsInfoRequest, t.We
 # Sampling: section 2.10.
 SAMPLING_GET_SAMPLER = _get("sampling.get_sampler", "/samplers/{sampler}", t.GetSamplerResponse)
 SAMPLING_ASAMPLE = _submission(
-    "sampling.asample", "/asample", t.SampleRequest, t.SampleResponse, "Sample"
+    "sampling.asample",
+    "/asample",
+    t.SampleRequest,
+    t.SampleResponse,
+    "Sample",
+    retry="paced",
 )
 
 # Futures: section 4. What a poll answers depends on the awaited operation.

@@ -13,9 +13,12 @@ from tinker_lite.errors import (
     APITimeoutError,
     ConnectError,
     DecodeError,
+    LimitExceeded,
+    ProtocolError,
     RetrievalError,
     TransportError,
     TransportTimeout,
+    TruncatedBody,
     status_error_class,
 )
 from tinker_lite.http import Headers, public_url
@@ -154,7 +157,10 @@ def connection_error(
     target = f"{method} {public_url(url)}"
     # Transports name the request themselves; one that does not gets it named here.
     asked = "" if target in str(error) else f" to {target}"
-    message = f"{operation}: no answer{asked} in {attempts}. {error}"
+    # An answer that broke off, was too large or made no sense is not none.
+    is_bad = isinstance(error, TruncatedBody | ProtocolError | LimitExceeded)
+    what = "no answer that can be used" if is_bad else "no answer"
+    message = f"{operation}: {what}{asked} in {attempts}. {error}"
     if isinstance(error, ConnectError):
         message += " Is base_url (or TINKER_BASE_URL) right, and does the server run?"
     cls = APITimeoutError if isinstance(error, TransportTimeout) else APIConnectionError

@@ -9,6 +9,7 @@ The rules:
   a name that is taken for good (protocol section 12.3), and waiting minutes for those helps nobody.
 * ``retry-after-ms`` and ``retry-after`` are obeyed up to 60 s; otherwise the delay doubles, with
   jitter.
+* An endpoint of class ``paced`` is not repeated after a 429, which its caller obeys by itself.
 * An endpoint of class ``once`` or ``poll`` gets one attempt. Whatever the class and the number of
   retries allowed, a kept-alive connection that turns out to be dead gives a second one at once.
 """
@@ -43,7 +44,7 @@ __all__ = [
 # Longest delay a server may ask for (protocol section 5.1); a longer wish is ignored.
 MAX_SERVER_DELAY_S = 60.0
 MAX_CONFLICT_RETRIES = 3
-_REPEATED: tuple[RetryClass, ...] = ("standard", "probe")
+_REPEATED: tuple[RetryClass, ...] = ("standard", "paced")
 _REPEATED_STATUSES = frozenset({408, 425, 429})
 # Failures that a repeat cannot mend.
 FINAL_ERRORS = (InvalidRequest, LimitExceeded, TransportClosed)
@@ -101,7 +102,7 @@ def delay_after_status(
         random: A number in [0, 1).
         now: The time, for a ``retry-after`` given as a date.
     """
-    if retry_class == "probe" and status == 500:
+    if retry_class == "paced" and status == 429:
         return None
     if retry_class not in _REPEATED or not _status_allows(status, headers, n_retries):
         return None

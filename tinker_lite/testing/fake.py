@@ -6,7 +6,7 @@ import inspect
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from copy import copy
-from typing import Self, TypeAlias
+from typing import Self, TypeAlias, cast
 
 import anyio.lowlevel
 import msgspec
@@ -45,6 +45,14 @@ class FakeReply(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, str], ...] = ()
     broken_by: TransportError | None = None
     bare: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what is easily turned round."""
+        if not isinstance(cast("object", self.status), int):
+            raise TypeError(
+                f"FakeReply: the status is a {type(self.status).__name__}; the body comes first, "
+                "as in FakeReply(b'text', 404)."
+            )
 
     def encoded(self) -> tuple[Headers, bytes]:
         """Headers and body as a transport hands them over."""
@@ -111,6 +119,14 @@ class FakeTransport(_Log):
         """Refuse further requests."""
         self.closed = True
 
+    def __enter__(self) -> Self:
+        """Use the transport as a context manager that closes it."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
+        """Close the transport."""
+        self.close()
+
 
 class AsyncFakeTransport(_Log):
     """The async form of ``FakeTransport``; the handler may be a coroutine function."""
@@ -127,6 +143,14 @@ class AsyncFakeTransport(_Log):
         """Refuse further requests."""
         self.closed = True
 
+    async def __aenter__(self) -> Self:
+        """Use the transport as an async context manager that closes it."""
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *exc: object) -> None:
+        """Close the transport."""
+        await self.aclose()
+
 
 class CheckedTransport(FakeTransport):
     """A fake that knows what it should have been asked; a ``with`` block ends with the check."""
@@ -134,10 +158,6 @@ class CheckedTransport(FakeTransport):
     @abstractmethod
     def assert_done(self) -> None:
         """Raise AssertionError, naming what was not asked and what should not have been."""
-
-    def __enter__(self) -> Self:
-        """Use the transport as a context manager."""
-        return self
 
     def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
         """Close, and check unless the block has failed already."""
@@ -152,10 +172,6 @@ class AsyncCheckedTransport(AsyncFakeTransport):
     @abstractmethod
     def assert_done(self) -> None:
         """Raise AssertionError, naming what was not asked and what should not have been."""
-
-    async def __aenter__(self) -> Self:
-        """Use the transport as an async context manager."""
-        return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *exc: object) -> None:
         """Close, and check unless the block has failed already."""

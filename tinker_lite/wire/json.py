@@ -14,6 +14,7 @@ import functools
 import math
 import re
 from collections.abc import Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, runtime_checkable
 
 import msgspec
@@ -23,14 +24,16 @@ from tinker_lite.types.answers import Answer, Extra, UnknownValue
 from tinker_lite.types.reading import read_foreign, read_leniently
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
-__all__ = ["decode_json", "encode_json", "to_plain"]
+__all__ = ["bounded_nesting", "decode_json", "encode_json", "is_flat", "to_plain"]
 
 T = TypeVar("T")
 
 # How msgspec ends the text of an error.
 _PATH = re.compile(r" - at `\$([^`]*)`")
+_STEP = re.compile(r"\.[^.[]+|\[[^]]*\]")
+_SCALARS = frozenset({int, float, str, bool, type(None)})
 
 
 @runtime_checkable
@@ -43,10 +46,11 @@ def encode_json(value: object) -> bytes:
 
     Raises:
         TypeError: A value inside has no JSON form.
-        ValueError: A number is not finite; the text holds its path.
+        ValueError: A number is not finite, the text holding its path; or it is nested too deeply.
     """
-    plain = to_plain(value)
-    raw = msgspec.json.encode(plain, enc_hook=_encode_foreign)
+    with bounded_nesting():
+        plain = to_plain(value)
+        raw = msgspec.json.encode(plain, enc_hook=_encode_foreign)
     # msgspec writes null for a number that is not finite. Nulls are rare in what is sent, so that
     # only few bodies are searched for one, which costs more than encoding them did.
     if b"null" in raw:
@@ -76,10 +80,11 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
         return _struct_fields(value)
     if isinstance(value, Mapping):
-        items = cast("Mapping[object, object]", value).items()
-        return {key: to_plain(item) for key, item in items}
+        fields = cast("Mapping[object, object]", value).items()
+        return {key: to_plain(item) for key, item in fields}
     if isinstance(value, list | tuple):
-        return _plain_items(cast("Sequence[object]", value))
+        items = cast("Sequence[object]", value)
+        return items if is_flat(items) else [to_plain(item) for item in items]
     return value
 
 
@@ -100,11 +105,27 @@ def _struct_fields(value: msgspec.Struct) -> dict[str, object]:
     return plain
 
 
-def _plain_items(items: Sequence[object]) -> Sequence[object]:
-    # Long lists are token ids or numbers: looking at the first element keeps them untouched.
-    if not items or isinstance(items[0], int | float | str):
-        return items
-    return [to_plain(item) for item in items]
+@contextmanager
+def bounded_nesting() -> Generator[None]:
+    """Turn the failure of going down without end into an error that says what was wrong."""
+    try:
+        yield
+    except RecursionError:
+        raise ValueError("The body is nested too deeply, or holds itself.") from None
+
+
+def is_flat(items: Sequence[object]) -> bool:
+    """Whether a list holds nothing but numbers and texts, and so is plain as it is."""
+    if items and type(items[0]) in {int, float}:
+        # Long lists are token ids or numbers. Adding them up fails at anything else, and takes a
+        # quarter of the time of looking at their types.
+        try:
+            sum(cast("Sequence[int]", items))
+        except (TypeError, ValueError, ArithmeticError, RuntimeError):
+            pass
+        else:
+            return True
+    return _SCALARS.issuperset(map(type, items))
 
 
 def _encode_foreign(value: object) -> object:
@@ -133,7 +154,50 @@ def decode_json(raw: bytes, type_: type[T]) -> T:
     # RecursionError: a body may be nested without end.
     except (msgspec.DecodeError, ValueError, TypeError, RecursionError) as error:
         name = getattr(type_, "__name__", str(type_))
-        raise DecodeError(f"Not a valid {name}: {_with_one_path(str(error))}") from error
+        text = _with_keys(_with_one_path(str(error)), raw, type_)
+        raise DecodeError(f"Not a valid {name}: {text}") from error
+
+
+def _with_keys(text: str, raw: bytes, type_: type[Any]) -> str:
+    """Put a key in place of each ``[...]``, which is all that msgspec says of it."""
+    said, *paths = _PATH.split(text)
+    if "[...]" not in "".join(paths):
+        return text
+    place: Any = msgspec.json.decode(raw)
+    whole, path = place, ""
+    try:
+        for step in _STEP.findall(paths[0]):
+            if step == "[...]":
+                key = _blamed(text, place, whole, type_)
+                path, place = f"{path}.{key}", place[key]
+            else:
+                path += step
+                place = place[int(step[1:-1]) if step.startswith("[") else step[1:]]
+    except (LookupError, TypeError, AttributeError):  # what was read is not all as it came
+        return text
+    return f"{said} - at `${path}`"
+
+
+def _blamed(text: str, fields: dict[str, object], whole: object, type_: type[Any]) -> str:
+    """The key that a complaint is about, found by leaving out half of them again and again."""
+    items = list(fields.items())
+    while len(items) > 1:
+        half = items[: len(items) // 2]
+        fields.clear()
+        fields.update(half)
+        items = half if _complaint(whole, type_) == text else items[len(half) :]
+    fields.clear()
+    fields.update(items)
+    return items[0][0]
+
+
+def _complaint(plain: object, type_: type[Any]) -> str:
+    """What is wrong with plain values, or ""."""
+    try:
+        read_leniently(plain, type_)
+    except (ValueError, TypeError) as error:
+        return _with_one_path(str(error))
+    return ""
 
 
 def _with_one_path(text: str) -> str:

@@ -112,12 +112,14 @@ class MultipartBody:
         is_repeatable: False if a file can be read only once, so that there is only one attempt.
     """
 
-    def __init__(self, boundary: str, pieces: Sequence[bytes | FileSource]) -> None:
+    def __init__(
+        self, boundary: str, pieces: Sequence[bytes | FileSource], content_type: str | None = None
+    ) -> None:
         self._boundary = boundary.encode()
         self._pieces = pieces
         sources = [piece for piece in pieces if isinstance(piece, FileSource)]
         sizes = [p.size_bytes if isinstance(p, FileSource) else len(p) for p in pieces]
-        self.content_type = f"multipart/form-data; boundary={boundary}"
+        self.content_type = content_type or f"multipart/form-data; boundary={boundary}"
         self.content_length = None if None in sizes else sum(cast("list[int]", sizes))
         self.is_repeatable = all(source.is_repeatable for source in sources)
         self._is_spent = False
@@ -161,7 +163,7 @@ class MultipartBody:
         """The pieces of one attempt."""
         if self._is_spent:
             raise StreamAlreadyConsumed(
-                "This form holds a file that cannot be rewound and was sent already; open the file "
+                "This body holds a file that cannot be rewound and was sent already; open the file "
                 "again and make a new request, or give its path or its bytes."
             )
         for piece in self._pieces:
@@ -197,6 +199,16 @@ class _AsyncBody:
                     yield chunk
             finally:
                 reader.close()
+
+
+def file_body(content: FileContent, content_type: str) -> MultipartBody:
+    """A body that is one file and nothing else; looking at it blocks.
+
+    Raises:
+        OSError: It is missing or cannot be looked at.
+        ValueError: The file object is closed.
+    """
+    return MultipartBody("", [measure_file(content, "The body")], content_type)
 
 
 def encode_form(

@@ -5,10 +5,15 @@ Source: WHATWG HTML standard, section 9.2 (parsing and interpreting an event str
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from tinker_lite.errors import DecodeError
 from tinker_lite.wire.lines import MAX_LINE_BYTES, LineSplitter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["EventDecoder", "ServerSentEvent"]
 
@@ -55,13 +60,12 @@ class EventDecoder:
         self._n_bytes = 0
         self._event = ""
 
-    def feed(self, piece: bytes) -> list[ServerSentEvent]:
-        """The events that are complete with this piece.
+    def feed(self, piece: bytes) -> Iterator[ServerSentEvent]:
+        """The events that are complete with this piece, to be taken before the next one is fed.
 
         Raises:
             DecodeError: An event is larger than the bound.
         """
-        events: list[ServerSentEvent] = []
         for line in self._lines.feed(self._without_bom(piece)):
             if line:
                 self._n_bytes += len(line)
@@ -72,9 +76,8 @@ class EventDecoder:
                 self._take_field(line.decode("utf-8", "replace"))
                 continue
             if self._data:
-                events.append(self._event_so_far())
+                yield self._event_so_far()
             self._start_event()
-        return events
 
     def _without_bom(self, piece: bytes) -> bytes:
         if self._head is None:

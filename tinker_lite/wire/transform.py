@@ -38,7 +38,7 @@ from tinker_lite.wire.annotations import (
     plan_of,
     record_of,
 )
-from tinker_lite.wire.json import to_plain
+from tinker_lite.wire.json import bounded_nesting, is_flat, to_plain
 from tinker_lite.wire.not_given import NOT_GIVEN
 from tinker_lite.wire.variants import choose, is_many, takes
 
@@ -81,6 +81,7 @@ def transform(data: object, expected_type: object) -> object:
 
     Raises:
         TypeError: A file gave neither bytes nor text, or an annotation cannot be resolved.
+        ValueError: The body is nested too deeply.
         OSError: A file cannot be read; a note says where in the body it was.
     """
     result, gaps = _walked(data, expected_type)
@@ -105,7 +106,8 @@ async def atransform(data: object, expected_type: object, run: RunBlocking) -> o
 
 def _walked(data: object, expected_type: object) -> tuple[list[object], list[_Gap]]:
     walk, result = _Walk(), [cast("object", None)]
-    walk.put(result, 0, walk.value(data, plan_of(expected_type), None))
+    with bounded_nesting():
+        walk.put(result, 0, walk.value(data, plan_of(expected_type), None))
     return result, walk.gaps
 
 
@@ -224,9 +226,7 @@ def _is_absent(value: object) -> bool:
 
 
 def _is_untouched(values: Sequence[object], item: Plan) -> bool:
-    # Long lists are token ids or numbers: looking at the first element keeps them untouched.
-    is_plain = isinstance(item, Plain) and item.format is None
-    return not values or (is_plain and isinstance(values[0], int | float | str))
+    return isinstance(item, Plain) and item.format is None and is_flat(values)
 
 
 def _formatted(value: object, format_: Format | None, place: Place) -> object:

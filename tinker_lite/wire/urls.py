@@ -33,8 +33,11 @@ def render_path(template: str, **values: str) -> str:
         ValueError: A value is empty or would climb out of its place.
     """
     for name, value in values.items():
-        if not value or not {".", ".."}.isdisjoint(value.split("/")):
-            raise ValueError(f"{name} is {value!r}; it must be a plain, non-empty identifier.")
+        is_text = isinstance(cast("object", value), str)
+        if not is_text or not value or not {".", ".."}.isdisjoint(value.split("/")):
+            raise ValueError(
+                f"{{{name}}} of {template} is {value!r}; it must be a plain, non-empty identifier."
+            )
     return template.format_map({name: quote(v, safe=_PATH_SAFE) for name, v in values.items()})
 
 
@@ -54,9 +57,10 @@ def render_query(parameters: Mapping[str, QueryValue], arrays: ArrayFormat = "co
 def with_query(
     path: str, parameters: Mapping[str, QueryValue], arrays: ArrayFormat = "comma"
 ) -> str:
-    """A path or URL with more in its query; what stands there under the same name is replaced.
+    """A path or URL with more in its query, in place of what stands there under the same names.
 
-    A parameter that is None takes away what stands there under its name.
+    What is nested under a name (``a[b]`` under ``a``) is replaced with it. A parameter that is None
+    or empty only takes away.
 
     Raises:
         TypeError: A value has no form in a query; the text names it.
@@ -65,11 +69,12 @@ def with_query(
     if not parameters:
         return path
     pairs = _pairs(parameters, arrays)
-    bare, _, query = path.partition("?")
-    replaced = {name for name, _ in pairs} | {n for n, v in parameters.items() if v is None}
-    kept = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] not in replaced]
+    rest, hash_, fragment = path.partition("#")
+    bare, _, query = rest.partition("?")
+    there = parse_qsl(query, keep_blank_values=True)
+    kept = [(n, v) for n, v in there if parameters.keys().isdisjoint((n, n.partition("[")[0]))]
     whole = urlencode([*kept, *pairs])
-    return f"{bare}?{whole}" if whole else bare
+    return f"{bare}{'?' if whole else ''}{whole}{hash_}{fragment}"
 
 
 def _pairs(parameters: Mapping[str, QueryValue], arrays: ArrayFormat) -> list[tuple[str, str]]:

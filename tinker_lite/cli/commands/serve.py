@@ -54,7 +54,9 @@ def command(host: str, port: int, data_dir: str | None) -> None:
 
 
 def _interrupt(signal_number: int, frame: FrameType | None) -> None:
-    signal.raise_signal(signal.SIGINT)
+    # Not by SIGINT itself, which the background jobs of a script ignore.
+    handler = signal.getsignal(signal.SIGINT)
+    (handler if callable(handler) else signal.default_int_handler)(signal_number, frame)
 
 
 def _greet(url: str, host: str, data_dir: str | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeAlias, TypeVar, Unpack
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, Unpack, cast
 
 from tinker_lite.clients.faces import (
     AsyncRaw,
@@ -44,6 +44,8 @@ class Audit(Resource[F]):
         **options: Unpack[CallOptions],
     ) -> Args[t.AuditLogResponse]:
         """What was done, on one day or of late."""
+        if day is not None and not isinstance(cast("object", day), dt.date):
+            raise TypeError(f"day is {day!r}; it must be a date.")
         query = {"event_type": event_type, "day": None if day is None else f"{day:%Y-%m-%d}"}
         return Args(row=rows.AUDIT_LOG, query=query, options=options)
 
@@ -64,7 +66,10 @@ class Billing(Resource[F]):
 
         Times without a zone are taken as UTC.
         """
-        query = {"starting_on": _in_utc(starting_on), "ending_before": _in_utc(ending_before)}
+        query = {
+            "starting_on": _in_utc("starting_on", starting_on),
+            "ending_before": _in_utc("ending_before", ending_before),
+        }
         return Args(row=rows.BILLING_USAGE_EVENTS, query=query, options=options)
 
     @Operation
@@ -76,7 +81,9 @@ class Billing(Resource[F]):
         return Args(row=rows.BILLING_CHECKPOINT_STORAGE, query=query, options=options)
 
 
-def _in_utc(moment: dt.datetime) -> dt.datetime:
+def _in_utc(name: str, moment: dt.datetime) -> dt.datetime:
+    if not isinstance(cast("object", moment), dt.datetime):
+        raise TypeError(f"{name} is {moment!r}; it must be a datetime.")
     return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import isnan, nan
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from tinker_lite.types import (
     PromptAltTokens,
@@ -11,6 +11,7 @@ from tinker_lite.types import (
     SampleResponse,
     SamplingParams,
     StopReason,
+    UnknownValue,
 )
 from tinker_lite.wire.protobuf.arrays import floats, integers, packed, tensor_fields, tensor_from
 from tinker_lite.wire.protobuf.faults import (
@@ -86,15 +87,20 @@ def _sequence_fields(sequence: SampledSequence) -> _Message:
         logprobs = None if sequence.logprobs is None else packed(sequence.logprobs, "f")
     with Inside(".topk_sampled_logprobs"):
         topk = _topk_fields(sequence.topk_logprobs)
-    if sequence.stop_reason not in _STOPS:
-        raise Fault(f"{sequence.stop_reason!r} is not known", ".stop_reason")
-    stop = _STOPS[sequence.stop_reason]
     return {
-        "stop_reason": stop,
+        "stop_reason": _stop(sequence.stop_reason),
         "tokens": tokens,
         "logprobs": logprobs,
         "topk_sampled_logprobs": topk,
     }
+
+
+def _stop(reason: StopReason) -> int:
+    if reason in _STOPS:
+        return _STOPS[reason]
+    if isinstance(reason, UnknownValue) and reason.removeprefix("-").isdecimal():
+        return int(reason)  # as it was read
+    raise Fault(f"{reason!r} is not known", ".stop_reason")
 
 
 def _optional_floats(values: Sequence[float | None] | None) -> bytes | None:
@@ -158,8 +164,7 @@ def decode_sample_response(raw: Raw) -> SampleResponse:
 
 def _sequence_from(fields: _Message) -> SampledSequence:
     stop = fields.get("stop_reason", Stop.STOP)
-    if stop not in _STOP_REASONS:
-        raise Fault(f"{stop} is not known", ".stop_reason")
+    unknown = cast("StopReason", UnknownValue(stop))
     with Inside(".tokens"):
         tokens = integers(fields.get("tokens", _NO_BYTES), "i")
     with Inside(".logprobs"):
@@ -167,7 +172,7 @@ def _sequence_from(fields: _Message) -> SampledSequence:
     with Inside(".topk_sampled_logprobs"):
         topk = _topk_from(fields.get("topk_sampled_logprobs", {}))
     return SampledSequence(
-        stop_reason=_STOP_REASONS[stop],
+        stop_reason=_STOP_REASONS.get(stop, unknown),
         tokens=tokens,
         logprobs=logprobs or None,
         topk_logprobs=topk,
