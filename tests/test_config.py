@@ -155,7 +155,11 @@ def test_retries_are_numbers_that_make_a_schedule() -> None:
         ({"wire": None}, "wire is None"),
         ({"sdk_version": ""}, r"sdk_version is ''; it must be a version .* such as '0\.38\.0'"),
         ({"sdk_version": "0.38\n"}, "sdk_version is '0.38.n'"),
-        ({"max_response_bytes": 0}, "max_response_bytes is 0; it must be above 0"),
+        ({"max_response_bytes": "5"}, "max_response_bytes is '5'; it must be a number of bytes"),
+        (
+            {"max_response_bytes": 0},
+            "max_response_bytes is 0; it must be a number of bytes above 0",
+        ),
     ],
 )
 def test_a_way_of_talking_that_there_is_not_is_refused(

@@ -60,6 +60,14 @@ def test_headers_are_equal_whatever_the_case_of_names(pairs: list[tuple[str, str
     assert headers != pairs
 
 
+def test_a_header_can_be_asked_for_as_in_a_mapping() -> None:
+    """In any case of its name; one that is not there is a KeyError that names it."""
+    headers = Headers([("Content-Type", "a"), ("content-type", "b")])
+    assert headers["CONTENT-type"] == "a"
+    with pytest.raises(KeyError, match="x-none"):
+        headers["x-none"]
+
+
 def test_headers_can_be_stripped_of_secrets() -> None:
     """For what is kept in an error; order and case of the others stay."""
     headers = Headers([("A", "1"), ("Set-Cookie", "x"), ("a", "2"), ("X-API-KEY", "y")])

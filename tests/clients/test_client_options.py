@@ -122,6 +122,27 @@ def test_a_misspelt_option_is_refused() -> None:
     assert not transport.requests
 
 
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"extra_headers": [("Authorization", "hush")]}, "extra_headers is a list; it must be a m"),
+        ({"extra_query": "a=hush"}, "extra_query is a str; it must be a mapping"),
+        ({"extra_body": [1]}, "extra_body is a list; it must be a mapping"),
+        ({"idempotency_key": 5}, "idempotency_key is a int; it must be a text"),
+    ],
+)
+def test_an_option_that_cannot_be_merged_is_refused(options: Any, text: str) -> None:
+    """By its name, before anything is sent, and without what it holds."""
+    transport = FakeTransport(lambda _: HEALTHY)
+    client = client_of(transport)
+    calls: list[Any] = [client.service.health_check, client.with_raw_response.training_runs.list]
+    for call in calls:
+        with pytest.raises(TypeError, match=text) as refused:
+            call(**options)
+        assert "hush" not in str(refused.value)
+    assert not transport.requests
+
+
 async def test_a_copy_of_an_async_client_is_one() -> None:
     """It closes nothing of its original."""
     transport = AsyncFakeTransport(lambda _: HEALTHY)

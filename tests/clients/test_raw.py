@@ -56,6 +56,36 @@ def test_a_blocking_call_needs_no_loop_and_no_thread() -> None:
     assert service.paths().count("/retrieve_future") == 2
 
 
+def test_a_result_is_asked_for_by_row_and_future() -> None:
+    """A name of the table, or the bare id of a future, is refused by name."""
+    tinker: Any = blocking(ScriptedService())
+    future = UntypedAPIFuture(request_id="r")
+    with pytest.raises(TypeError, match=r"submission is 'models\.create'; give the row"):
+        tinker.result("models.create", future)
+    with pytest.raises(TypeError, match=r"submission is .*get_info"):
+        tinker.result(endpoints.MODELS_GET_INFO, future)
+    with pytest.raises(TypeError, match="future is 'r'; give the row"):
+        tinker.result(endpoints.MODELS_CREATE, "r")
+
+
+async def test_a_forgotten_await_is_named_by_its_endpoint() -> None:
+    """In the warning that Python gives of it."""
+    client = AsyncTinker(base_url=BASE_URL, transport=AsyncFakeTransport(ScriptedService()))
+    forgotten: Any = client.service.health_check()
+    with pytest.warns(RuntimeWarning, match=r"'service\.health_check' was never awaited"):
+        del forgotten
+
+
+def test_a_client_shows_where_it_calls() -> None:
+    """Its class and base URL; of a subclass, its own name."""
+
+    class Mine(AsyncTinker):
+        """A class of the caller's."""
+
+    assert repr(Tinker(base_url="local:")) == "Tinker('local:')"
+    assert repr(Mine(base_url=f"{BASE_URL}/x", api_key="tml-hush")) == f"Mine('{BASE_URL}/x')"
+
+
 async def test_the_async_form_sends_the_same() -> None:
     """On asyncio and trio, over an async transport and over a blocking one."""
     for transport_of in (AsyncFakeTransport, FakeTransport):

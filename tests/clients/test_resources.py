@@ -238,6 +238,28 @@ def test_a_method_is_what_it_looks_like() -> None:
         method()  # type: ignore[call-arg]  # the check
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments", "text"),
+    [
+        ("billing.usage_events", ("2026-01-01", DAY), "starting_on is '2026-01-01'; it must be a"),
+        ("billing.usage_events", (DAY, DAY.date()), "ending_before is datetime.date"),
+        ("audit.log", ("all", "2026-01-01"), "day is '2026-01-01'; it must be a date"),
+        ("training_runs.get", (5,), r"\{run\} of /training_runs/\{run\} is 5; it must be a plain"),
+        ("sessions.get", ("",), r"\{session\} of /sessions/\{session\} is ''; it must be"),
+    ],
+)
+def test_an_argument_of_the_wrong_kind_is_named(
+    name: str, arguments: tuple[Any, ...], text: str
+) -> None:
+    """Before anything is sent."""
+    transport = FakeTransport(lambda _: FakeReply({}))
+    client = Tinker(base_url=BASE_URL, transport=transport)
+    resource, _, method = name.partition(".")
+    with pytest.raises((TypeError, ValueError), match=text):
+        getattr(getattr(client, resource), method)(*arguments)
+    assert not transport.requests
+
+
 def test_a_call_is_a_value() -> None:
     """The function behind a method only says what is to be sent."""
     args = dict(operations())["sessions.get"].function(None, "S", timeout=3)

@@ -15,7 +15,7 @@ from tinker_lite.errors import (
     TransportClosed,
     TransportTimeout,
 )
-from tinker_lite.http import Request
+from tinker_lite.http import Headers, Request
 from tinker_lite.local import AsyncLocalTransport, LocalService, LocalTransport, ServiceSettings
 
 BOUND_S = 10.0  # every wait of these tests ends by then
@@ -45,6 +45,18 @@ def test_a_body_may_be_an_iterable(service: LocalService) -> None:
     assert isinstance(whole.body, bytes)
     pieces = msgspec.structs.replace(whole, body=iter([whole.body[:5], whole.body[5:]]))
     assert transport.send(pieces).status == 200
+
+
+@pytest.mark.parametrize("pair", [("X-A", "a\r\nX-B: b"), ("X A", "a"), ("X-A", "a\0")])
+async def test_a_header_that_is_none_is_refused(
+    service: LocalService, pair: tuple[str, str]
+) -> None:
+    """As the transports over a network refuse it, in both forms."""
+    broken = request("POST", "/create_session", {}, headers=Headers([pair]))
+    with pytest.raises(InvalidRequest, match=f"the header {pair[0]!r} is not one"):
+        LocalTransport(service).send(broken)
+    with pytest.raises(InvalidRequest, match=f"the header {pair[0]!r} is not one"):
+        await AsyncLocalTransport(service).send(broken)
 
 
 def test_an_error_of_the_body_passes_through(service: LocalService) -> None:

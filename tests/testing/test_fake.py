@@ -72,6 +72,23 @@ def test_a_closed_fake_refuses() -> None:
     assert (caught.value.may_have_arrived, fake.closed, fake.requests) == (False, True, [])
 
 
+async def test_a_block_closes_a_fake() -> None:
+    """In both forms; what the block raises goes on."""
+    with pytest.raises(KeyError, match="mine"), FakeTransport(echo) as fake:
+        raise KeyError("mine")
+    assert fake.closed
+    async with AsyncFakeTransport(echo) as async_fake:
+        assert not async_fake.closed
+    assert async_fake.closed
+
+
+def test_a_status_before_the_body_is_refused() -> None:
+    """The text says which comes first."""
+    turned: Any = (200, b"x")
+    with pytest.raises(TypeError, match="the status is a bytes; the body comes first"):
+        FakeReply(*turned)
+
+
 def test_a_handler_may_fail() -> None:
     """What it raises leaves the transport, after the request was logged."""
 

@@ -118,9 +118,9 @@ def test_a_wire_form_behind_plain_values_is_sent_too() -> None:
 
 @pytest.mark.parametrize("value", [np.array([1, 2]), object(), 1j, {1, 2j}])
 def test_what_has_no_json_form_is_refused(value: object) -> None:
-    """The error names the type and says what to give."""
-    with pytest.raises(TypeError, match="has no JSON form; give numbers"):
-        encode_json({"a": [value]})
+    """The error names the type, says what to give, and where it stands."""
+    with pytest.raises(TypeError, match=r"has no JSON form; give numbers.* at `\$\.a\[1\]`\."):
+        encode_json({"a": [1, value]})
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf, np.float32("nan")])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from functools import cached_property, partial, update_wrapper
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, cast, overload
 
 from tinker_lite.clients.responses import (
     APIResponse,
@@ -143,9 +143,12 @@ class Async:
     def __init__(self, caller: Caller[AsyncResponse]) -> None:
         self._caller = caller
 
-    async def make(self, args: Args[A]) -> A:
+    def make(self, args: Args[A]) -> Coroutine[Any, Any, A]:
         """Make the call and decode the answer."""
-        return await self._caller.value(args)
+        coroutine = self._caller.value(args)
+        # The name under which Python warns of a coroutine that nobody awaited.
+        cast("Any", coroutine).__qualname__ = args.row.name
+        return coroutine
 
     async def stream(self, args: Args[Any], stream_cls: type[AS], item_type: type) -> AS:
         """Make the call and return the items of the answer, as they arrive."""

@@ -163,10 +163,11 @@ class Verb(Generic[F]):
                 ``/api/v1`` where that is meant; or a whole URL, which gets no credential and none
                 of the client's own headers unless it is of the same origin.
             cast_to: What the answer is read as: a struct, TypedDict, dataclass or another type that
-                JSON can hold; ``object`` for plain values, ``str``, ``bytes``; ``type(None)`` for
-                answers that say nothing.
+                JSON can hold; ``object``, or nothing, for plain values, ``str``, ``bytes``;
+                ``type(None)`` for answers that say nothing.
             body: The body: a struct, dataclass, mapping or other plain values, sent as JSON; or
-                bytes as they are. With ``files`` its fields are those of the form.
+                bytes, a path or an open file, as they are. With ``files`` its fields are those of
+                the form.
             files: Files by field name; they make the body ``multipart/form-data``, read from disk
                 while it is sent.
             stream: Return the items of the answer as they arrive.

@@ -27,7 +27,7 @@ __all__ = ["Forms", "Turn", "perform", "perform_open"]
 
 logger = logging.getLogger("tinker_lite")
 
-_IDEMPOTENT = frozenset({"GET", "PUT", "DELETE"})  # RFC 9110 section 9.2.2
+_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110 section 9.2.2
 _NOT_DONE = frozenset({425, 429, 503})
 
 
@@ -92,6 +92,8 @@ async def _perform(
         outcome = await attempt(run.call, io, run.n_retries + run.n_offers, stays_open)
         if isinstance(outcome, Opened):
             return await _announced(outcome, io, forms)
+        if isinstance(outcome, Reply) and outcome.ok:
+            return run.ended(outcome)
         outcome, delay_s = await run.after(outcome)
         if delay_s is None:
             return run.ended(outcome)

@@ -275,8 +275,8 @@ def _timeout(args: Args[Any], config: Config, stays_open: bool) -> Timeout:
         timeout = config.timeout or Timeout.of(args.row.timeout_s)
     else:
         timeout = Timeout.of(asked)
-    is_number = timeout == Timeout.of(timeout.total_s)
-    return replace(timeout, total_s=None) if stays_open and is_number else timeout
+    was_number = stays_open and timeout == Timeout.of(timeout.total_s)
+    return replace(timeout, total_s=None) if was_number else timeout
 
 
 def _retry(config: Config, max_retries: int | None) -> RetryConfig:

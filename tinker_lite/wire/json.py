@@ -24,7 +24,7 @@ from tinker_lite.types.answers import Answer, Extra, UnknownValue
 from tinker_lite.types.reading import read_foreign, read_leniently
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
 __all__ = ["bounded_nesting", "decode_json", "encode_json", "is_flat", "to_plain"]
 
@@ -50,33 +50,52 @@ def encode_json(value: object) -> bytes:
     """
     with bounded_nesting():
         plain = to_plain(value)
-        raw = msgspec.json.encode(plain, enc_hook=_encode_foreign)
+        try:
+            raw = msgspec.json.encode(plain, enc_hook=_encode_foreign)
+        except TypeError:
+            _search(plain, "$", _refuse_foreign)
+            raise
     # msgspec writes null for a number that is not finite. Nulls are rare in what is sent, so that
     # only few bodies are searched for one, which costs more than encoding them did.
     if b"null" in raw:
-        _refuse_non_finite(plain, "$")
+        _search(plain, "$", _refuse_non_finite)
     return raw
 
 
-def _refuse_non_finite(plain: object, path: str) -> None:
+def _search(plain: object, path: str, refuse: Callable[[object, str], None]) -> None:
+    """Look at everything in plain values that holds no more of them."""
     if isinstance(plain, dict):
         for key, item in cast("dict[object, object]", plain).items():
-            _refuse_non_finite(item, f"{path}.{key}")
+            _search(item, f"{path}.{key}", refuse)
     elif isinstance(plain, list | tuple):
         for i, item in enumerate(cast("Sequence[object]", plain)):
-            _refuse_non_finite(item, f"{path}[{i}]")
-    elif isinstance(plain, int | str | None):
+            _search(item, f"{path}[{i}]", refuse)
+    else:
+        refuse(plain, path)
+
+
+def _refuse_non_finite(value: object, path: str) -> None:
+    if isinstance(value, int | str | None):
         return
-    elif not math.isfinite(cast("float", plain) if hasattr(plain, "__float__") else 0):
-        raise ValueError(f"{plain!r} at `{path}` is not finite; JSON has no form for it.")
+    if not math.isfinite(cast("float", value) if hasattr(value, "__float__") else 0):
+        raise ValueError(f"{value!r} at `{path}` is not finite; JSON has no form for it.")
+
+
+def _refuse_foreign(value: object, path: str) -> None:
+    try:
+        msgspec.json.encode(value, enc_hook=_encode_foreign)
+    except TypeError as error:
+        raise TypeError(f"{error} It stands at `{path}`.") from None
 
 
 def to_plain(value: Any) -> Any:
     """Structs as mappings without their None fields, all the way down; other values as they are."""
     if isinstance(value, str | int | float | None):
         return value
-    if isinstance(value, _WireForm):
-        return to_plain(value.to_wire())
+    # Not by isinstance with the protocol, which looks through the whole class each time.
+    to_wire = getattr(value, "to_wire", None)
+    if to_wire is not None:
+        return to_plain(to_wire())
     if isinstance(value, msgspec.Struct):
         return _struct_fields(value)
     if isinstance(value, Mapping):

@@ -22,7 +22,7 @@ from collections.abc import Mapping, MutableMapping, MutableSequence
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple, TypeAlias, cast
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 import msgspec
 
@@ -69,7 +69,7 @@ class _Gap(NamedTuple):
     unread: _Unread
 
 
-def transform(data: object, expected_type: object) -> object:
+def transform(data: object, expected_type: object) -> Any:
     """A body as its type wants it on the wire; files are read here and now.
 
     Args:
@@ -90,7 +90,7 @@ def transform(data: object, expected_type: object) -> object:
     return result[0]
 
 
-async def atransform(data: object, expected_type: object, run: RunBlocking) -> object:
+async def atransform(data: object, expected_type: object, run: RunBlocking) -> Any:
     """Async form of ``transform``; same result and errors.
 
     Args:

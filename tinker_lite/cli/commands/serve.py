@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
-from typing import TYPE_CHECKING
+from typing import cast
 
 import click
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 __all__ = ["command"]
 
@@ -39,12 +37,14 @@ def command(host: str, port: int, data_dir: str | None) -> None:
     from tinker_lite.local import open_service
     from tinker_lite.local.server import run_server
 
-    # Process managers end a service with SIGTERM; it ends as it does on Ctrl-C.
-    signal.signal(signal.SIGTERM, _interrupt)
+    def greet(url: str) -> None:
+        _end_on_sigterm()
+        _greet(url, host, data_dir)
+
     with open_service(data_dir or None) as service:
         try:
-            run_server(service, host, port, on_listening=lambda url: _greet(url, host, data_dir))
-        except KeyboardInterrupt:  # how it is meant to end, so no failure
+            run_server(service, host, port, on_listening=greet)
+        except (KeyboardInterrupt, asyncio.CancelledError):  # how it is meant to end, so no failure
             click.echo("Stopped.")
         except OSError as error:
             raise click.ClickException(
@@ -53,10 +53,13 @@ def command(host: str, port: int, data_dir: str | None) -> None:
             ) from error
 
 
-def _interrupt(signal_number: int, frame: FrameType | None) -> None:
-    # Not by SIGINT itself, which the background jobs of a script ignore.
-    handler = signal.getsignal(signal.SIGINT)
-    (handler if callable(handler) else signal.default_int_handler)(signal_number, frame)
+def _end_on_sigterm() -> None:
+    """Have the running task end when a process manager says so.
+
+    It is not done by SIGINT, which the background jobs of a script ignore.
+    """
+    loop, task = asyncio.get_running_loop(), cast("asyncio.Task[object]", asyncio.current_task())
+    signal.signal(signal.SIGTERM, lambda _number, _frame: loop.call_soon_threadsafe(task.cancel))
 
 
 def _greet(url: str, host: str, data_dir: str | None) -> None:
