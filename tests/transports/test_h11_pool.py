@@ -42,6 +42,7 @@ class OpenStreams:
         self.n_open = dict.fromkeys(ROUTES, 0)
         self._size = size
         self.ends = socket.socketpair()
+        self.closable: anyio.Event | None = None
 
     def open(self, route: Route) -> Connection:
         """One more, within the bounds."""
@@ -77,6 +78,9 @@ class _Stream(ByteStream):
 
     async def aclose(self) -> None:
         try:
+            if self._streams.closable is not None:
+                with anyio.CancelScope(shield=True):
+                    await self._streams.closable.wait()
             await anyio.lowlevel.checkpoint()
         finally:
             self._streams.n_open[self._route] -= 1
@@ -162,6 +166,29 @@ def test_bounds_hold(
 ) -> None:
     """However requests interleave and are cancelled, no bound is passed and no slot is lost."""
     anyio.run(interleave, size, plan, backend=backend)
+
+
+async def test_a_connection_that_another_host_pushes_out_counts_until_it_is_closed() -> None:
+    """Whoever would open one in its place waits, also if the bound of all leaves room by then."""
+    size = PoolSize(2, 1, None, 60.0)
+    pool, streams = Pool(size), OpenStreams(size)
+    a, b, c = ROUTES
+    await use(pool, streams, a, 0, keep=True)
+    other = pool.lease(c)
+    await other.acquire(Limits(NO_LIMITS))
+    streams.closable = anyio.Event()
+    async with anyio.create_task_group() as group:
+        group.start_soon(use, pool, streams, b, 0, False)  # has to close the one to a
+        try:
+            await anyio.wait_all_tasks_blocked()
+            await other.discard()
+            group.start_soon(use, pool, streams, a, 0, False)
+            await anyio.wait_all_tasks_blocked()
+            assert streams.n_open == {a: 1, b: 0, c: 0}
+        finally:
+            streams.closable.set()
+    assert streams.n_open == {a: 0, b: 0, c: 0}
+    streams.close()
 
 
 async def test_first_come_first_served() -> None:

@@ -346,7 +346,7 @@ def test_a_signal_costs_no_slot(script: Callable[[Peer], None]) -> None:
 def test_a_signal_while_waiting_for_a_slot() -> None:
     """Ctrl-C ends the wait for a slot, which goes on to the next in turn."""
     with (
-        Adversary(echo) as server,
+        Adversary(echo, patience_s=60) as server,
         Urllib3Transport(max_connections=1, max_connections_per_host=1) as transport,
     ):
         held = transport.send(get(server, "/held"))

@@ -2,7 +2,8 @@
 
 The invariant: an open connection belongs to exactly one of the idle ones and a ``Lease``. A lease
 ends once, by ``keep`` or ``discard``, and gives back exactly the slots it holds by then. Whoever
-closes a connection holds a slot until it is closed, so that no more are open than the bounds say.
+closes a connection holds a slot until it is closed, so that no more are open than the bounds say;
+where that is a slot of another host, those who would open one in its place wait.
 All of this runs on one event loop, so that a step without ``await`` is atomic.
 """
 
@@ -33,11 +34,12 @@ MAX_OPENINGS = 256
 class _Host:
     """What belongs to one route."""
 
-    __slots__ = ("idle", "slots")
+    __slots__ = ("closing", "idle", "slots")
 
     def __init__(self, max_connections: int | None) -> None:
         self.slots = Slots(max_connections)
         self.idle: deque[Connection] = deque()  # oldest first
+        self.closing: list[anyio.Event] = []  # one for each that a lease of another host closes
 
 
 class Lease:
@@ -143,7 +145,9 @@ class Pool:
             await connection.aclose()
         bound = self._size.max_connections
         while bound is not None and self._idle and self.total.n_taken + len(self._idle) > bound:
-            await self._pop_oldest().aclose()
+            await self._close_oldest()
+        while host.closing:
+            await host.closing[0].wait()
         return None
 
     def put_idle(self, host: _Host, connection: Connection) -> None:
@@ -163,12 +167,18 @@ class Pool:
 
     async def _close_expired(self) -> None:
         while self._idle and next(iter(self._idle)).idle_until <= anyio.current_time():
-            await self._pop_oldest().aclose()
+            await self._close_oldest()
 
-    def _pop_oldest(self) -> Connection:
+    async def _close_oldest(self) -> None:
         connection, host = self._idle.popitem(last=False)
         host.idle.popleft()
-        return connection
+        closed = anyio.Event()
+        host.closing.append(closed)
+        try:
+            await connection.aclose()
+        finally:
+            host.closing.remove(closed)
+            closed.set()
 
     async def aclose(self) -> None:
         """Close every connection; requests under way fail."""
