@@ -1,22 +1,23 @@
-"""What docs/bodies.md shows is what happens."""
+"""What the guides show is what happens."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.rules.sources import ROOT
 from tests.rules.test_readme import Fence, fences, run
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-GUIDE = (ROOT / "docs" / "bodies.md").read_text(encoding="utf-8")
+EXAMPLES = [
+    pytest.param(fence, id=f"{guide} line {fence.line}")
+    for guide in ("bodies.md", "testing.md")
+    for fence in fences((ROOT / "docs" / guide).read_text(encoding="utf-8"))
+]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fence", fences(GUIDE), ids=lambda fence: f"line {fence.line}")
+@pytest.mark.parametrize("fence", EXAMPLES)
 def test_each_example_runs(fence: Fence, tmp_path: Path) -> None:
     """By itself, with no account and no network."""
     done = run(fence.code, [], tmp_path)
