@@ -119,11 +119,6 @@ def refused(*replies: FakeReply) -> tuple[ScriptedService, str]:
     """The error of a first pass that is answered like this, and who was asked."""
     service = ScriptedService()
     service.script("/forward_backward", *replies)
-    return service, error_of_pass(service)
-
-
-def error_of_pass(service: ScriptedService) -> str:
-    """The error of a first pass."""
 
     async def main() -> str:
         async with open_client(service) as client:
@@ -132,7 +127,7 @@ def error_of_pass(service: ScriptedService) -> str:
                 await training.forward_backward([example()], "cross_entropy")
             return str(caught.value)
 
-    return run_virtual(main)
+    return service, run_virtual(main)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +208,15 @@ def test_a_wrong_pass_on_a_server_of_json_is_refused_soon() -> None:
     """A server that chokes on protobuf and says what is wrong in JSON is believed."""
     service = Generation("json", refusal_status=500)
     service.script("/forward_backward", service.answer, refusal(422, "no such loss"))
-    assert "422 - no such loss" in error_of_pass(service)
+
+    async def main() -> str:
+        async with open_client(service) as client:
+            training = await client.create_lora_training_client_async("m")
+            with pytest.raises(tl.APIStatusError) as caught:
+                await training.forward_backward([example()], "unheard_of")
+            return str(caught.value)
+
+    assert "422 - no such loss" in run_virtual(main)
     assert service.forms() == ["protobuf", "json", "protobuf"]
 
 

@@ -157,6 +157,7 @@ class Tinker(Endpoints[Blocking]):
         self._transport = transport
         self._owns_transport = owns
         self._caller: Caller[Response] = Caller(defaults, io)
+        self._is_closed = False
         super().__init__(Blocking(self._caller))
 
     def with_options(self, **changes: Unpack[ClientOptions]) -> Self:
@@ -190,7 +191,7 @@ class Tinker(Endpoints[Blocking]):
 
     def is_closed(self) -> bool:
         """Whether ``close`` was called."""
-        return self._caller.is_closed
+        return self._is_closed
 
     def __repr__(self) -> str:
         """Class and base URL, without secrets."""
@@ -198,7 +199,7 @@ class Tinker(Endpoints[Blocking]):
 
     def close(self) -> None:
         """Close the transport, unless it is not this client's; there are no calls afterwards."""
-        self._caller.is_closed = True
+        self._is_closed = self._caller.is_closed = True
         if self._owns_transport:
             self._transport.close()
 
@@ -270,6 +271,7 @@ class AsyncTinker(Endpoints[Async]):
         self._transport = transport
         self._owns_transport = owns
         self._caller: Caller[AsyncResponse] = Caller(defaults, io)
+        self._is_closed = False
         super().__init__(Async(self._caller))
 
     def with_options(self, **changes: Unpack[ClientOptions]) -> Self:
@@ -287,7 +289,7 @@ class AsyncTinker(Endpoints[Async]):
 
     def is_closed(self) -> bool:
         """Whether ``aclose`` was called."""
-        return self._caller.is_closed
+        return self._is_closed
 
     def __repr__(self) -> str:
         """Class and base URL, without secrets."""
@@ -295,7 +297,7 @@ class AsyncTinker(Endpoints[Async]):
 
     async def aclose(self) -> None:
         """Close the transport, unless it is not this client's; there are no calls afterwards."""
-        self._caller.is_closed = True
+        self._is_closed = self._caller.is_closed = True
         if self._owns_transport:
             await self._transport.aclose()
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from tinker_lite.clients.response_head import ResponseHead, check_hashable
 from tinker_lite.clients.streams import AsyncItems, AsyncStream, Items, Stream
-from tinker_lite.engine.streaming import Chunked, Lines, Text
+from tinker_lite.engine.streaming import Chunked, ItemReader, Lines, Text
 from tinker_lite.engine.world import drive
 
 if TYPE_CHECKING:
@@ -64,15 +64,17 @@ class APIResponse(ResponseHead, Generic[A]):
 
     def iter_bytes(self, chunk_size: int | None = None) -> Items[bytes]:
         """The body in pieces of ``chunk_size`` bytes, or as they come, without content coding."""
-        return Items(self.answer.split(Chunked(chunk_size)))
+        return Items(ItemReader(self.answer.body, Chunked(chunk_size), self.answer.head))
 
     def iter_text(self, chunk_size: int | None = None) -> Items[str]:
         """The body as text, in pieces of ``chunk_size`` characters or as they come."""
-        return Items(self.answer.split(Text(self.encoding, chunk_size)))
+        return Items(
+            ItemReader(self.answer.body, Text(self.encoding, chunk_size), self.answer.head)
+        )
 
     def iter_lines(self) -> Items[str]:
         """The lines of the body, without their ends."""
-        return Items(self.answer.split(Lines(self.encoding)))
+        return Items(ItemReader(self.answer.body, Lines(self.encoding), self.answer.head))
 
     def stream(self, item_type: type[T]) -> Stream[T]:
         """The items that the body is made of; see ``Stream``."""
@@ -129,15 +131,17 @@ class AsyncAPIResponse(ResponseHead, Generic[A]):
 
     def iter_bytes(self, chunk_size: int | None = None) -> AsyncItems[bytes]:
         """Async form of ``APIResponse.iter_bytes``; same argument, items and errors."""
-        return AsyncItems(self.answer.split(Chunked(chunk_size)))
+        return AsyncItems(ItemReader(self.answer.body, Chunked(chunk_size), self.answer.head))
 
     def iter_text(self, chunk_size: int | None = None) -> AsyncItems[str]:
         """Async form of ``APIResponse.iter_text``; same argument, items and errors."""
-        return AsyncItems(self.answer.split(Text(self.encoding, chunk_size)))
+        return AsyncItems(
+            ItemReader(self.answer.body, Text(self.encoding, chunk_size), self.answer.head)
+        )
 
     def iter_lines(self) -> AsyncItems[str]:
         """Async form of ``APIResponse.iter_lines``; same items and errors."""
-        return AsyncItems(self.answer.split(Lines(self.encoding)))
+        return AsyncItems(ItemReader(self.answer.body, Lines(self.encoding), self.answer.head))
 
     def stream(self, item_type: type[T]) -> AsyncStream[T]:
         """Async form of ``APIResponse.stream``; same argument and items."""

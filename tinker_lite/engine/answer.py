@@ -14,14 +14,7 @@ from tinker_lite.engine.passes import Offer
 from tinker_lite.engine.performing import perform, perform_open
 from tinker_lite.engine.preparation import Args, Defaults, is_pass, prepared, with_pass
 from tinker_lite.engine.saving import save_body
-from tinker_lite.engine.streaming import (
-    ItemReader,
-    PieceSource,
-    Splitter,
-    charset,
-    decoded,
-    splitter_for,
-)
+from tinker_lite.engine.streaming import ItemReader, PieceSource, charset, decoded, splitter_for
 from tinker_lite.protocol.archive import archive_location
 from tinker_lite.protocol.endpoints import SUBMISSIONS
 from tinker_lite.protocol.replies import Reply, read_reply, status_error
@@ -124,11 +117,7 @@ class Answer:
 
     def items(self, item_type: type[T]) -> ItemReader[T]:
         """The items that the body is made of."""
-        return self.split(splitter_for(item_type, self.head))
-
-    def split(self, splitter: Splitter[T]) -> ItemReader[T]:
-        """What a splitter makes of the body."""
-        return ItemReader(self.body, splitter, self.head)
+        return ItemReader(self.body, splitter_for(item_type, self.head), self.head)
 
 
 class Caller(Generic[R]):

@@ -127,9 +127,9 @@ class _Run(Generic[R]):
             return outcome, 0.0
         delay_s = self._delay(outcome)
         turn = await _turn(outcome, delay_s, self._forms)
-        if turn is not None:
-            if turn.call is None:
-                return turn.reply, None
+        if turn is not None and turn.call is None:
+            return turn.reply, None
+        if turn is not None and turn.call is not None:
             self.call = _keyed(turn.call, self._io, self._forms)
             if turn.is_at_once:
                 self.n_offers += 1

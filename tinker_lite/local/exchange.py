@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tinker_lite.errors import DecodeError, LimitExceeded
 from tinker_lite.http import HeaderPairs, Headers
-from tinker_lite.protocol.replies import JSON, PROTOBUF
 from tinker_lite.types import (
     ForwardBackwardOutput,
     ForwardBackwardRequest,
@@ -48,6 +47,7 @@ T = TypeVar("T")
 
 # Entries that a listing gives at once.
 MAX_PAGE = 1000
+PROTOBUF = "application/x-protobuf"
 # Of a request's body, packed and unpacked.
 MAX_BODY_BYTES = 256 * 2**20
 
@@ -63,7 +63,7 @@ class Reply:
 
 def json_reply(value: object, status: int = 200, headers: HeaderPairs = ()) -> Reply:
     """Make an answer whose body is the JSON of a struct or of plain values."""
-    return _reply(status, JSON, encode_json(value), headers)
+    return _reply(status, "application/json", encode_json(value), headers)
 
 
 def result_reply(result: object, accept: str) -> Reply:
@@ -169,7 +169,7 @@ class Call:
 
     @property
     def _media_type(self) -> str:
-        return self.headers.get("content-type", JSON)
+        return self.headers.get("content-type", "application/json")
 
     def _decoded(self, decode: Callable[[bytes], T]) -> T:
         try:
